@@ -1,0 +1,53 @@
+"""Advisory locks (flock) that live as long as any process holds the open file."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+
+class LockedFile:
+    """An exclusive lock on a file; a child that inherits the descriptor holds it on."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    @classmethod
+    def try_lock(cls, path: Path) -> "LockedFile | None":
+        """The lock, or None while another holds it. The file is made if it is missing."""
+        return cls._open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @classmethod
+    def lock(cls, path: Path) -> "LockedFile":
+        """The lock, waited for: only where it is held for moments."""
+        held = cls._open(path, fcntl.LOCK_EX)
+        assert held is not None
+        return held
+
+    @classmethod
+    def _open(cls, path: Path, operation: int) -> "LockedFile | None":
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(descriptor, operation)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    def __enter__(self) -> "LockedFile":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,101 @@
+"""The kinds of value that settings are made of, each with its rule and a clear error."""
+
+import re
+from ipaddress import ip_address, ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from shared import ae_title
+from shared.uid import is_uid
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_RATE = re.compile(r"(\d+)\s*/\s*(s|m|h)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def _parse_duration(value: object) -> float:
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        return float(match[1]) * _UNITS[match[2]]
+    raise ValueError('a duration is a number and a unit: "500ms", "30s", "10m", "24h", "7d"')
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest exact text of a duration, as it would stand in the settings file."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds and seconds % _UNITS[unit] == 0:
+            return f"{seconds / _UNITS[unit]:.0f}{unit}"
+    return f"{seconds * 1000:g}ms" if seconds else "0s"
+
+
+def _parse_rate(value: object) -> float:
+    if isinstance(value, str) and (match := _RATE.fullmatch(value.strip())) and int(match[1]):
+        return int(match[1]) / _UNITS[match[2]]
+    raise ValueError('a rate is a count over s, m or h: "120/m"')
+
+
+def _format_rate(per_second: float) -> str:
+    return f"{per_second * 3600:.0f}/h"
+
+
+def _check_ae_title(value: str) -> str:
+    if fault := ae_title.fault(value):
+        raise ValueError(f"the AE title {fault}")
+    return value.strip(" ")
+
+
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name is 1 to 64 letters, digits, '_', '.' or '-', not '_.-' first")
+    return value
+
+
+def _check_uid(value: str) -> str:
+    if not is_uid(value):
+        raise ValueError("a UID is 1 to 64 digits and dots")
+    return value
+
+
+def _check_caller(value: str) -> str:
+    title, _, network = value.partition("@")
+    _check_ae_title(title)
+    if "@" in value:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise ValueError(f'a caller is "TITLE" or "TITLE@address/prefix": {error}') from None
+    return value
+
+
+def _resolve_sop_class(value: str) -> str:
+    if value[:1].isdigit():
+        return _check_uid(value)
+    # The registry is large and only settings with keywords in them need it.
+    from shared.sop_classes import uid_of
+
+    uid = uid_of(value)
+    if uid is None:
+        raise ValueError("neither a UID nor a SOP class keyword of PS3.6 (CTImageStorage, ...)")
+    return uid
+
+
+def caller_matches(caller: str, calling_ae_title: str, address: str) -> bool:
+    """Whether an allowed caller (`"MR02"` or `"MR02@10.1.2.0/24"`) is this peer."""
+    title, _, network = caller.partition("@")
+    if title.strip(" ") != calling_ae_title:
+        return False
+    return not network or ip_address(address) in ip_network(network)
+
+
+Seconds = Annotated[
+    float, BeforeValidator(_parse_duration), PlainSerializer(format_duration, return_type=str)
+]
+PerSecond = Annotated[
+    float, BeforeValidator(_parse_rate), PlainSerializer(_format_rate, return_type=str)
+]
+AeTitle = Annotated[str, AfterValidator(_check_ae_title)]
+Name = Annotated[str, AfterValidator(_check_name)]
+Uid = Annotated[str, AfterValidator(_check_uid)]
+Caller = Annotated[str, AfterValidator(_check_caller)]
+SopClass = Annotated[str, AfterValidator(_resolve_sop_class)]

@@ -1,0 +1,114 @@
+"""Reading the settings: where from, in which order, and what is said of a fault."""
+
+import os
+import reprlib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from shared.settings.model import ENV_PREFIX, Settings
+
+DEFAULT_FILE = Path("penstock.toml")
+_FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
+_SECRETS_VARIABLE = f"{ENV_PREFIX}SECRETS_DIR"
+_SECRET = {"redis.url"}  # may hold a password: never in an error
+
+
+class InvalidSettingsError(Exception):
+    """The settings cannot be used; each fault is a line naming field, value and rule."""
+
+    def __init__(self, source: str, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"{source}:\n" + "\n".join(f"  {fault}" for fault in self.faults))
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings from `path`, else `$PENSTOCK_CONFIG`, else `./penstock.toml`, else defaults.
+
+    The environment overrides the file (`PENSTOCK_RECEIVER__PORT=104`), and so do files in
+    `$PENSTOCK_SECRETS_DIR` (`penstock_redis__url`). A relative `storage.root` is relative to the
+    settings file.
+
+    Raises:
+        InvalidSettingsError: unreadable, not TOML, an unknown key, or a value against its rule.
+    """
+    path = path or _path_from_environment()
+    source = str(path) if path else "defaults and environment"
+    unknown = _unknown_variables()
+    if unknown:
+        raise InvalidSettingsError(source, (f"{name}: no such setting" for name in unknown))
+    try:
+        settings = _class_reading(path)()
+    except ValidationError as error:
+        raise InvalidSettingsError(source, map(_fault, error.errors())) from None
+    except (OSError, tomllib.TOMLDecodeError, SettingsError) as error:
+        raise InvalidSettingsError(source, [str(error)]) from None
+    base = path.resolve().parent if path else Path.cwd()
+    storage = settings.storage.model_copy(update={"root": base / settings.storage.root})
+    placed = settings.model_copy(update={"storage": storage})
+    placed._source = path
+    return placed
+
+
+def _path_from_environment() -> Path | None:
+    if named := os.environ.get(_FILE_VARIABLE):
+        return Path(named)
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def _unknown_variables() -> list[str]:
+    """Nested names whose section does not exist; pydantic-settings would pass them over."""
+    sections = {name.upper() for name in Settings.model_fields}
+    return [
+        name
+        for name in os.environ
+        if name.startswith(ENV_PREFIX)
+        and "__" in name
+        and name.removeprefix(ENV_PREFIX).partition("__")[0].upper() not in sections
+    ]
+
+
+def _class_reading(path: Path | None) -> type[Settings]:
+    if path is not None:
+        path.open("rb").close()  # pydantic-settings takes a missing file for an empty one
+
+    class _SettingsFrom(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            secrets = NestedSecretsSettingsSource(
+                file_secret_settings,  # type: ignore[arg-type]
+                secrets_dir=os.environ.get(_SECRETS_VARIABLE),
+                secrets_nested_delimiter="__",
+            )
+            return secrets, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    return _SettingsFrom
+
+
+def _fault(error: Any) -> str:
+    field = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    if not field:
+        return str(message)
+    if error["type"] == "extra_forbidden":
+        return f"{field}: no such setting"
+    if error["type"] == "missing" or field in _SECRET:
+        return f"{field}: {message}"
+    return f"{field}: {message} (is {reprlib.repr(error['input'])})"

@@ -1,0 +1,173 @@
+"""The sections of `penstock.toml`, one class each; the defaults are what a section says unasked."""
+
+import string
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from shared.settings.fields import AeTitle, Caller, Name, PerSecond, Seconds, SopClass, Uid
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+PLACEHOLDERS = ("input", "output", "work", "job", "attempt")
+
+
+class Section(BaseModel):
+    """Read once, whole; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Storage(Section):
+    root: Path = Path("data")
+    watermark_percent: Annotated[float, Field(gt=0, le=100)] = 75
+    reserve_gb: Annotated[float, Field(ge=0)] = 5
+    durability: Literal["association", "instance"] = "association"
+    aborted_retention: Seconds = Field(default="24h")
+    job_retention: Seconds = Field(default="7d")
+
+
+class Dicom(Section):
+    """What both sides, SCP and SCU, say of themselves (PS3.7 D.3.3.2)."""
+
+    implementation_class_uid: Uid = "1.3.6.1.4.1.30071.8"
+    implementation_version_name: Annotated[str, Field(max_length=16)] = "fo-dicom 4.0.0"
+    max_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+
+
+class Receiver(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 11112  # 0: any free port
+    max_associations: Annotated[int, Field(ge=1, le=1000)] = 25
+    verify_called_ae_title: bool = True
+    verify_calling_ae_title: bool = False
+    allowed_calling: tuple[Caller, ...] = ()
+    default_ae_title: AeTitle | None = None
+    artim_timeout: Seconds = Field(default="30s")
+    pdu_timeout: Seconds = Field(default="60s")
+    idle_timeout: Seconds = Field(default="10m")
+    drain_timeout: Seconds = Field(default="30s")
+
+
+class AeTitleEntry(Section):
+    """One of our AE titles: who may call it, and which pipelines get what it takes in."""
+
+    title: AeTitle
+    pipeline: Name | None = None
+    pipelines: tuple[Name, ...] = ()
+    priority: Literal["stat", "normal", "low"] = "normal"
+    allowed_calling: tuple[Caller, ...] = ()
+    ignored_sop_classes: tuple[SopClass, ...] = ()
+    group_by: Literal["association"] = "association"
+    quiet_period: Seconds = Field(default="60s")
+    max_wait: Seconds = Field(default="30m")
+    on_abort: Literal["hold", "dispatch"] = "hold"
+
+    @model_validator(mode="after")
+    def _one_way_to_name_pipelines(self) -> "AeTitleEntry":
+        if (self.pipeline is None) == (not self.pipelines):
+            raise ValueError("needs either pipeline or pipelines")
+        return self
+
+    @property
+    def pipeline_names(self) -> tuple[str, ...]:
+        return self.pipelines if self.pipeline is None else (self.pipeline,)
+
+
+class PipelineSection(Section):
+    """What every kind of pipeline has."""
+
+    export_to: tuple[Name, ...] = ()
+    max_parallel: Annotated[int, Field(ge=1)] | None = None
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+
+
+class CommandPipeline(PipelineSection):
+    """A program that reads a folder and writes one; never through a shell."""
+
+    kind: Literal["command"]
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    cancel_command: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    timeout: Seconds = Field(default="2h")
+    output_limit_mb: Annotated[float, Field(gt=0)] = 10
+
+    @field_validator("command", "cancel_command")
+    @classmethod
+    def _known_placeholders(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            for _, field, spec, conversion in string.Formatter().parse(word):
+                if field is not None and (field not in PLACEHOLDERS or spec or conversion):
+                    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+                    raise ValueError(f"{{{field}}} is none of {known}; write '{{{{' for a brace")
+        return words
+
+
+class ForwardPipeline(PipelineSection):
+    """No program: the instances go on to the destinations as they came."""
+
+    kind: Literal["forward"]
+
+
+Pipeline = Annotated[CommandPipeline | ForwardPipeline, Field(discriminator="kind")]
+
+
+class Exporter(Section):
+    ae_title: AeTitle = "PENSTOCK"
+    max_concurrent_sends: Annotated[int, Field(ge=1, le=1000)] = 2
+    rate_limit: PerSecond | None = None
+    connect_timeout: Seconds = Field(default="5s")
+    response_timeout: Seconds = Field(default="60s")
+    retry_first: Seconds = Field(default="5s")
+    retry_longest: Seconds = Field(default="10m")
+    give_up_after: Seconds = Field(default="3d")
+
+
+class Destination(Section):
+    ae_title: AeTitle
+    host: str
+    port: Port
+    max_concurrent_sends: Annotated[int, Field(ge=1)] | None = None
+
+
+class Redis(Section):
+    """Unset: `penstock up` starts an embedded server of its own."""
+
+    url: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, url: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis://", "rediss://", "unix://")
+        if url is not None and not url.get_secret_value().startswith(schemes):
+            raise ValueError(f"starts with none of {', '.join(schemes)}")
+        return url
+
+
+class Workers(Section):
+    """How many steps of a kind one worker process runs at once, and how its leases run."""
+
+    dispatch_threads: Annotated[int, Field(ge=1)] = 2
+    pipeline_threads: Annotated[int, Field(ge=1)] = 4
+    granted_lease: Seconds = Field(default="15s")
+    running_lease: Seconds = Field(default="30s")
+    beat: Seconds = Field(default="5s")
+    tick: Seconds = Field(default="500ms")
+    reconcile: Seconds = Field(default="10s")
+    drain_timeout: Seconds = Field(default="30s")
+
+    @model_validator(mode="after")
+    def _leases_outlast_beats(self) -> "Workers":
+        if self.running_lease < 3 * self.beat:
+            raise ValueError("running_lease must be at least three beats")
+        return self
+
+
+class Flower(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 5555
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
