@@ -93,7 +93,7 @@ def _class_reading(path: Path | None) -> type[Settings]:
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             secrets = NestedSecretsSettingsSource(
-                file_secret_settings,  # type: ignore[arg-type]
+                file_secret_settings,
                 secrets_dir=os.environ.get(_SECRETS_VARIABLE),
                 secrets_nested_delimiter="__",
             )

@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from shared.settings.fields import AeTitle, Caller, Name, PerSecond, Seconds, SopClass, Uid
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+MINUTE, HOUR, DAY = 60, 3600, 86400  # defaults are in seconds
 PLACEHOLDERS = ("input", "output", "work", "job", "attempt")
 
 
 class Section(BaseModel):
     """Read once, whole; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Storage(Section):
@@ -23,8 +24,8 @@ class Storage(Section):
     watermark_percent: Annotated[float, Field(gt=0, le=100)] = 75
     reserve_gb: Annotated[float, Field(ge=0)] = 5
     durability: Literal["association", "instance"] = "association"
-    aborted_retention: Seconds = Field(default="24h")
-    job_retention: Seconds = Field(default="7d")
+    aborted_retention: Seconds = 24 * HOUR
+    job_retention: Seconds = 7 * DAY
 
 
 class Dicom(Section):
@@ -43,10 +44,10 @@ class Receiver(Section):
     verify_calling_ae_title: bool = False
     allowed_calling: tuple[Caller, ...] = ()
     default_ae_title: AeTitle | None = None
-    artim_timeout: Seconds = Field(default="30s")
-    pdu_timeout: Seconds = Field(default="60s")
-    idle_timeout: Seconds = Field(default="10m")
-    drain_timeout: Seconds = Field(default="30s")
+    artim_timeout: Seconds = 30
+    pdu_timeout: Seconds = 60
+    idle_timeout: Seconds = 10 * MINUTE
+    drain_timeout: Seconds = 30
 
 
 class AeTitleEntry(Section):
@@ -59,8 +60,8 @@ class AeTitleEntry(Section):
     allowed_calling: tuple[Caller, ...] = ()
     ignored_sop_classes: tuple[SopClass, ...] = ()
     group_by: Literal["association"] = "association"
-    quiet_period: Seconds = Field(default="60s")
-    max_wait: Seconds = Field(default="30m")
+    quiet_period: Seconds = 60
+    max_wait: Seconds = 30 * MINUTE
     on_abort: Literal["hold", "dispatch"] = "hold"
 
     @model_validator(mode="after")
@@ -89,7 +90,7 @@ class CommandPipeline(PipelineSection):
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     cancel_command: tuple[str, ...] = ()
     environment: dict[str, str] = {}
-    timeout: Seconds = Field(default="2h")
+    timeout: Seconds = 2 * HOUR
     output_limit_mb: Annotated[float, Field(gt=0)] = 10
 
     @field_validator("command", "cancel_command")
@@ -116,11 +117,11 @@ class Exporter(Section):
     ae_title: AeTitle = "PENSTOCK"
     max_concurrent_sends: Annotated[int, Field(ge=1, le=1000)] = 2
     rate_limit: PerSecond | None = None
-    connect_timeout: Seconds = Field(default="5s")
-    response_timeout: Seconds = Field(default="60s")
-    retry_first: Seconds = Field(default="5s")
-    retry_longest: Seconds = Field(default="10m")
-    give_up_after: Seconds = Field(default="3d")
+    connect_timeout: Seconds = 5
+    response_timeout: Seconds = 60
+    retry_first: Seconds = 5
+    retry_longest: Seconds = 10 * MINUTE
+    give_up_after: Seconds = 3 * DAY
 
 
 class Destination(Section):
@@ -149,12 +150,12 @@ class Workers(Section):
 
     dispatch_threads: Annotated[int, Field(ge=1)] = 2
     pipeline_threads: Annotated[int, Field(ge=1)] = 4
-    granted_lease: Seconds = Field(default="15s")
-    running_lease: Seconds = Field(default="30s")
-    beat: Seconds = Field(default="5s")
-    tick: Seconds = Field(default="500ms")
-    reconcile: Seconds = Field(default="10s")
-    drain_timeout: Seconds = Field(default="30s")
+    granted_lease: Seconds = 15
+    running_lease: Seconds = 30
+    beat: Seconds = 5
+    tick: Seconds = 0.5
+    reconcile: Seconds = 10
+    drain_timeout: Seconds = 30
 
     @model_validator(mode="after")
     def _leases_outlast_beats(self) -> "Workers":
