@@ -1,0 +1,1 @@
+"""The upper layer, against the standard and against pynetdicom as an oracle."""
