@@ -1,0 +1,116 @@
+"""A job: what one pipeline makes of one delivery, and how far it has come.
+
+`jobs/<id>/state.json` is a `Job`; the record in Redis mirrors it for people to look at.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from shared.delivery import Record
+
+STATE_FILE = "state.json"
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"  # its group is not complete yet
+    QUEUED = "queued"  # the pipeline may run when it has a place
+    RUNNING = "running"  # the pipeline runs
+    EXPORTING = "exporting"  # results go to the destinations
+    DONE = "done"
+    HELD = "held"  # by a person
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+# From which states a job may come into a state; a step that is tried again stays where it is.
+MAY_FOLLOW: dict[JobState, frozenset[JobState]] = {
+    JobState.WAITING: frozenset({JobState.HELD}),
+    JobState.QUEUED: frozenset(
+        {JobState.WAITING, JobState.HELD, JobState.QUEUED, JobState.RUNNING, JobState.FAILED}
+    ),
+    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.RUNNING}),
+    JobState.EXPORTING: frozenset(
+        {JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING, JobState.FAILED, JobState.HELD}
+    ),
+    JobState.DONE: frozenset({JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING}),
+    JobState.HELD: frozenset({JobState.WAITING, JobState.QUEUED, JobState.EXPORTING}),
+    JobState.FAILED: frozenset(
+        {JobState.WAITING, JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING}
+    ),
+    JobState.CANCELLED: frozenset(set(JobState) - {JobState.DONE, JobState.CANCELLED}),
+}
+
+FINISHED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+
+
+class DestinationState(StrEnum):
+    PENDING = "pending"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    DELIVERED_WITH_WARNINGS = "delivered with warnings"
+    FAILED = "failed"
+
+
+class DestinationEnd(Record):
+    """How the export to one destination ended."""
+
+    state: DestinationState
+    delivered: int
+    warnings: int = 0
+    failed: int = 0
+    reason: str = ""
+
+
+class Result(Record):
+    """What is exported: the attempt that counts and the folder in it, relative to the job's."""
+
+    attempt: int
+    folder: str
+
+
+class Job(Record):
+    """A job as the disk has it; a finished step is never run again."""
+
+    id: str
+    delivery: str
+    pipeline: str
+    ae_title: str
+    calling_ae_title: str
+    priority: str
+    created: datetime
+    instances: int
+    size: int  # bytes received
+    incomplete: bool = False  # the association did not end with a release
+    export_to: tuple[str, ...] = ()
+    result: Result | None = None
+    destinations: dict[str, DestinationEnd] = Field(default_factory=dict)
+    failure: str = ""  # why it failed before any export
+    cancelled: bool = False
+    ended: datetime | None = None
+
+    @property
+    def state(self) -> JobState:
+        """What the disk knows: a step under way is the gate's business."""
+        if self.cancelled:
+            return JobState.CANCELLED
+        if self.failure:
+            return JobState.FAILED
+        if self.result is None:
+            return JobState.QUEUED
+        if self.open_destinations:
+            return JobState.EXPORTING
+        ends = (end.state for end in self.destinations.values())
+        return JobState.FAILED if DestinationState.FAILED in ends else JobState.DONE
+
+    @property
+    def open_destinations(self) -> tuple[str, ...]:
+        return tuple(name for name in self.export_to if name not in self.destinations)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in words; empty where it did not."""
+        failed = (f"{name}: {end.reason}" for name, end in self.destinations.items() if end.failed)
+        return self.failure or "; ".join(failed)

@@ -1,0 +1,208 @@
+"""The gate: what may run now.
+
+A Celery message is a hint, which can be lost or doubled. A step runs only while it holds the
+newest token and a lease; both are kept here, by the server's clock.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from redis import Redis
+
+from shared.registry import keys, scripts
+
+_GRANTS_AT_ONCE = 16
+_KEEP_FINISHED = 24 * 3600.0
+_PLACES_LAST = 10.0
+
+
+class Queue(StrEnum):
+    """Where granted steps are published; workers announce their places for each."""
+
+    DISPATCH = "dispatch"
+    PIPELINE = "pipeline"
+    EXPORT = "export"
+
+
+class Priority(IntEnum):
+    STAT = 0
+    NORMAL = 1
+    LOW = 2
+
+    @classmethod
+    def named(cls, name: str) -> "Priority":
+        return cls[name.upper()]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to run. Steps of a lane share a cap; lanes of a queue share its workers."""
+
+    id: str
+    queue: Queue
+    lane: str
+    job: str = ""
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A step that may start: to be published as a Celery message."""
+
+    step_id: str
+    token: str
+    attempts: int  # that came before
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A step that was started: the right to run it, and to say how it ended."""
+
+    step: Step
+    token: str
+    caller: str
+    attempt: int
+
+
+class Verdict(StrEnum):
+    GO_ON = "go on"
+    LOST = "lost"
+    CANCEL = "cancel"
+
+
+class StepEnd(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+    RETRYING = "retrying"
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Periods in seconds."""
+
+    granted: float = 15
+    running: float = 30
+
+
+class Gate:
+    """Every call is atomic, may be repeated, and raises `redis.RedisError` with Redis away."""
+
+    def __init__(self, redis: Redis, leases: Leases) -> None:
+        self._redis = redis
+        self._leases = leases
+
+    def submit(self, step: Step) -> str:
+        """Lets a step wait in its lane; one that is known already stays as it is."""
+        state: str = scripts.run(
+            self._redis, "submit", step.id, step.queue, step.lane, step.job, int(step.priority)
+        )
+        return state
+
+    def grant(self, queue: Queue) -> list[Grant]:
+        """Admits what caps and places allow, oldest first; the caller publishes each."""
+        tokens = [secrets.token_hex(8) for _ in range(_GRANTS_AT_ONCE)]
+        granted = scripts.run(
+            self._redis,
+            "grant",
+            queue,
+            _ms(self._leases.granted),
+            _ms(self._leases.running),
+            *tokens,
+        )
+        return [
+            Grant(step_id, token, int(attempts))
+            for step_id, token, attempts in zip(
+                granted[::3], granted[1::3], granted[2::3], strict=True
+            )
+        ]
+
+    def start(self, step_id: str, token: str, caller: str) -> Run | None:
+        """The right to run; None for a message whose token is not the newest.
+
+        `caller` is one execution's own name, so that only its own repeated call is a yes again.
+        """
+        found = scripts.run(self._redis, "start", step_id, token, caller, _ms(self._leases.running))
+        if not found:
+            return None
+        queue, lane, job, priority, attempt = found
+        step = Step(step_id, Queue(queue), lane, job, Priority(int(priority)))
+        return Run(step, token, caller, int(attempt))
+
+    def beat(self, run: Run) -> Verdict:
+        """Extends the lease, or says that it is gone or that the step is to be cancelled."""
+        answer = scripts.run(
+            self._redis,
+            "beat",
+            run.step.id,
+            run.token,
+            run.caller,
+            _ms(self._leases.running),
+            *_identity(run),
+        )
+        return Verdict(answer)
+
+    def finish(
+        self,
+        run: Run,
+        end: StepEnd,
+        *,
+        reason: str = "",
+        delay: float = 0,
+        counted: bool = True,
+        troubled: bool = False,
+    ) -> bool:
+        """Ends a run and frees its place; False if the step is not this run's any more.
+
+        Args:
+            delay: seconds until the step is waiting again (`RETRYING`).
+            counted: whether this run counts as an attempt.
+            troubled: holds the lane to one place until a step of it is done.
+        """
+        answer = scripts.run(
+            self._redis,
+            "finish",
+            run.step.id,
+            run.token,
+            end,
+            reason,
+            _ms(delay),
+            int(counted),
+            int(troubled),
+            _ms(_KEEP_FINISHED),
+            *_identity(run),
+        )
+        return bool(answer == "finished")
+
+    def open(self) -> None:
+        """Skips the wait that a new server begins with: for a caller who knows nothing runs."""
+        scripts.run(self._redis, "open")
+
+    def announce_places(self, worker: str, places: Mapping[Queue, int]) -> None:
+        """How many steps of each queue this worker runs at once; to be repeated often."""
+        flat = [value for item in places.items() for value in item]
+        scripts.run(self._redis, "announce_places", worker, _ms(_PLACES_LAST), *flat)
+
+    def set_caps(self, caps: Mapping[str, int]) -> None:
+        """How many steps of a queue or lane may run at once, over all workers; replaces all."""
+        with self._redis.pipeline(transaction=True) as transaction:
+            transaction.delete(keys.CAPS)
+            for name, cap in caps.items():
+                transaction.hset(keys.CAPS, name, str(cap))
+            transaction.execute()
+
+    def pace(self, destination: str, per_second: float) -> float:
+        """0 when an instance may start to this destination now, else seconds to wait and ask."""
+        wait = scripts.run(self._redis, "pace", destination, 1000 / per_second, 1)
+        return float(wait) / 1000
+
+
+def _identity(run: Run) -> tuple[str | int, ...]:
+    """What a server that lost the step must be told of it."""
+    step = run.step
+    return step.queue, step.lane, step.job, int(step.priority), run.attempt
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,30 @@
+"""Every key that Penstock has in Redis, named here and nowhere else.
+
+The `{penstock}` tag keeps them in one slot. A name that ends in ':' takes an id after it.
+"""
+
+PREFIX = "{penstock}:"
+
+STEP = f"{PREFIX}step:"  # hash: a step's queue, lane, state, token, attempts, ...
+WAITING = f"{PREFIX}waiting:"  # zset by lane: steps in order of priority, then age
+DUE = f"{PREFIX}due:"  # zset by lane: steps that wait for a time (ms), then are waiting
+LEASES = f"{PREFIX}leases:"  # zset by lane: granted and running steps, when the lease ends (ms)
+LANES = f"{PREFIX}lanes:"  # set by queue: its lanes
+PLACES = f"{PREFIX}places:"  # hash by queue: worker -> "places expiry-ms"
+CAPS = f"{PREFIX}caps"  # hash: queue or lane -> how many steps of it may run at once
+TROUBLED = f"{PREFIX}troubled"  # set of lanes whose last step failed or must be tried again
+EPOCH = f"{PREFIX}epoch"  # hash: the server's run id, and until when nothing is admitted
+PACE = f"{PREFIX}pace:"  # string by destination: when its next instance may start (ms)
+
+JOB = f"{PREFIX}job:"  # hash: the job's record
+DESTINATIONS = f"{PREFIX}destinations:"  # hash by job: destination -> JSON of how it stands
+HISTORY = f"{PREFIX}history:"  # stream by job: what happened, capped
+JOBS_BY_TIME = f"{PREFIX}jobs"  # zset: job -> created (ms)
+JOBS_BY_STATE = f"{PREFIX}jobs:state:"  # zset by state
+JOBS_BY_AE_TITLE = f"{PREFIX}jobs:ae:"  # zset by AE title
+
+LUA_NAMES = {
+    name: value
+    for name, value in list(globals().items())
+    if name.isupper() and isinstance(value, str) and value.startswith(PREFIX)
+}

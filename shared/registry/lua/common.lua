@@ -1,0 +1,28 @@
+-- Before every script. Times are the server's own, in milliseconds: no worker's clock counts.
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Waiting steps stand in order of priority, then of submission.
+local function wait(id, lane)
+  local step = redis.call('HMGET', STEP .. id, 'priority', 'submitted')
+  redis.call('ZADD', WAITING .. lane, step[1] * 1e13 + step[2], id)
+end
+
+local function leave(id, lane)
+  redis.call('ZREM', WAITING .. lane, id)
+  redis.call('ZREM', DUE .. lane, id)
+  redis.call('ZREM', LEASES .. lane, id)
+end
+
+local function lease(id, lane, period)
+  redis.call('ZADD', LEASES .. lane, now() + period, id)
+end
+
+local function make(id, queue, lane, job, priority)
+  redis.call('SADD', LANES .. queue, lane)
+  redis.call('HSET', STEP .. id, 'queue', queue, 'lane', lane, 'job', job, 'priority', priority,
+    'submitted', now(), 'attempts', 0)
+end

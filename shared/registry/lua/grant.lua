@@ -1,0 +1,68 @@
+-- queue, granted lease, running lease, token... -> {id, token, attempts, ...} of the steps admitted
+local queue, granted_lease, running_lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = now()
+
+-- A server that is new to us (restarted, emptied) may have lost leases of steps that still run:
+-- for one lease nobody is admitted and nothing is taken back, and their beats re-adopt them.
+local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if redis.call('HGET', EPOCH, 'run_id') ~= run_id then
+  redis.call('HSET', EPOCH, 'run_id', run_id, 'closed_until', time + running_lease)
+end
+if time < tonumber(redis.call('HGET', EPOCH, 'closed_until')) then return {} end
+
+local free = 0
+local places = redis.call('HGETALL', PLACES .. queue)
+for i = 1, #places, 2 do
+  local count, expiry = string.match(places[i + 1], '(%d+) (%d+)')
+  if tonumber(expiry) < time then
+    redis.call('HDEL', PLACES .. queue, places[i])
+  else
+    free = free + count
+  end
+end
+
+local lanes = {}
+local taken = 0
+for _, lane in ipairs(redis.call('SMEMBERS', LANES .. queue)) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE .. lane, '-inf', time)) do
+    redis.call('ZREM', DUE .. lane, id)
+    redis.call('HSET', STEP .. id, 'state', 'waiting')
+    wait(id, lane)
+  end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. lane, '-inf', time)) do
+    redis.call('ZREM', LEASES .. lane, id)
+    redis.call('HSET', STEP .. id, 'state', 'waiting', 'token', '')
+    wait(id, lane)
+  end
+  local held = redis.call('ZCARD', LEASES .. lane)
+  taken = taken + held
+  local cap = tonumber(redis.call('HGET', CAPS, lane) or '1e9')
+  -- After a failure one place, until a step succeeds: a lane that hangs never holds the queue.
+  if redis.call('SISMEMBER', TROUBLED, lane) == 1 then cap = math.min(cap, 1) end
+  lanes[lane] = cap - held
+end
+free = math.min(free, tonumber(redis.call('HGET', CAPS, queue) or '1e9')) - taken
+
+local granted = {}
+for i = 4, #ARGV do
+  if free <= 0 then break end
+  local first, lane_of_first, score_of_first
+  for lane, room in pairs(lanes) do
+    if room > 0 then
+      local head = redis.call('ZRANGE', WAITING .. lane, 0, 0, 'WITHSCORES')
+      if head[1] and (not first or tonumber(head[2]) < score_of_first) then
+        first, lane_of_first, score_of_first = head[1], lane, tonumber(head[2])
+      end
+    end
+  end
+  if not first then break end
+  redis.call('ZREM', WAITING .. lane_of_first, first)
+  redis.call('HSET', STEP .. first, 'state', 'granted', 'token', ARGV[i])
+  lease(first, lane_of_first, granted_lease)
+  lanes[lane_of_first] = lanes[lane_of_first] - 1
+  free = free - 1
+  table.insert(granted, first)
+  table.insert(granted, ARGV[i])
+  table.insert(granted, redis.call('HGET', STEP .. first, 'attempts'))
+end
+return granted

@@ -1,0 +1,12 @@
+-- id, token, caller, running lease -> {queue, lane, job, priority, attempts}; {} for a stale message
+local id, token, caller, period = unpack(ARGV)
+local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'caller', 'lane')
+if step[2] ~= token then return {} end
+if step[1] == 'granted' then
+  redis.call('HSET', STEP .. id, 'state', 'running', 'caller', caller)
+  redis.call('HINCRBY', STEP .. id, 'attempts', 1)
+elseif step[1] ~= 'running' or step[3] ~= caller then
+  return {}
+end
+lease(id, step[4], tonumber(period))
+return redis.call('HMGET', STEP .. id, 'queue', 'lane', 'job', 'priority', 'attempts')

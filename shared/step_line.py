@@ -1,0 +1,40 @@
+"""Submitting steps and calling up what the gate admits: gate and broker as one."""
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import RedisError
+
+from shared.broker import publish
+from shared.registry.gate import Gate, Queue, Step
+
+log = structlog.get_logger()
+
+
+class StepLine:
+    """Where every process that makes work for another hands it in."""
+
+    def __init__(self, gate: Gate, app: Celery) -> None:
+        self._gate = gate
+        self._app = app
+
+    def submit(self, step: Step) -> None:
+        """Lets a step wait, and calls up what may start.
+
+        Raises:
+            redis.RedisError: Redis is away and the step is not submitted.
+        """
+        self._gate.submit(step)
+        self.call_up(step.queue)
+
+    def call_up(self, queue: Queue) -> None:
+        """Publishes each step that the gate admits now.
+
+        A failure only costs time: a step admitted but not published is granted again when its
+        lease runs out, and every worker's ticker calls this too.
+        """
+        try:
+            for grant in self._gate.grant(queue):
+                publish(self._app, queue, grant)
+        except (RedisError, OperationalError) as error:
+            log.warning("steps not called up", queue=queue, error=type(error).__name__)
