@@ -105,6 +105,9 @@ class Job(Record):
         ends = (end.state for end in self.destinations.values())
         return JobState.FAILED if DestinationState.FAILED in ends else JobState.DONE
 
+    def with_destination(self, name: str, end: DestinationEnd) -> "Job":
+        return self.model_copy(update={"destinations": {**self.destinations, name: end}})
+
     @property
     def open_destinations(self) -> tuple[str, ...]:
         return tuple(name for name in self.export_to if name not in self.destinations)

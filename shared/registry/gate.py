@@ -179,6 +179,10 @@ class Gate:
         """Skips the wait that a new server begins with: for a caller who knows nothing runs."""
         scripts.run(self._redis, "open")
 
+    def epoch(self) -> str:
+        """Changes when the server was restarted or emptied."""
+        return str(self._redis.hmget(keys.EPOCH, "run_id", "since"))
+
     def announce_places(self, worker: str, places: Mapping[Queue, int]) -> None:
         """How many steps of each queue this worker runs at once; to be repeated often."""
         flat = [value for item in places.items() for value in item]

@@ -6,7 +6,7 @@ local time = now()
 -- for one lease nobody is admitted and nothing is taken back, and their beats re-adopt them.
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 if redis.call('HGET', EPOCH, 'run_id') ~= run_id then
-  redis.call('HSET', EPOCH, 'run_id', run_id, 'closed_until', time + running_lease)
+  redis.call('HSET', EPOCH, 'run_id', run_id, 'since', time, 'closed_until', time + running_lease)
 end
 if time < tonumber(redis.call('HGET', EPOCH, 'closed_until')) then return {} end
 

@@ -1,0 +1,57 @@
+"""`penstock config`: write, check and show the settings."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import tomli_w
+import typer
+from rich.console import Console
+
+from deploy.cli.common import ExitCode, fail, invocation
+from shared.settings.load import DEFAULT_FILE
+from workers.pipelines.kinds import kind_of
+
+app = typer.Typer(help="Write, check and show the settings.", no_args_is_help=True)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write")] = DEFAULT_FILE,
+) -> None:
+    """Write a commented settings file; an existing one is never overwritten."""
+    try:
+        with path.open("x") as file:
+            file.write((files("deploy") / "settings_template.toml").read_text())
+    except FileExistsError:
+        fail(f"{path} exists already", ExitCode.USAGE)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    typer.echo(f"wrote {path}")
+
+
+@app.command()
+def check(context: typer.Context) -> None:
+    """Check the settings, and whether this machine can run their pipelines."""
+    settings = invocation(context).settings()
+    faults = [
+        f"pipelines.{name}: {fault}"
+        for name, section in settings.pipelines.items()
+        for fault in kind_of(section).check(section)
+    ]
+    if faults:
+        fail("\n".join(faults))
+    typer.echo(f"{settings.source or 'the defaults'}: all is well")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of TOML")] = False,
+) -> None:
+    """Show the settings in force: file, environment, secrets (masked) and defaults together."""
+    settings = invocation(context).settings()
+    if as_json:
+        Console().print_json(settings.model_dump_json())
+    else:
+        typer.echo(tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True)))

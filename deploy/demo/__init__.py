@@ -1,0 +1,1 @@
+"""`penstock demo`: a real study goes through a whole gateway, on loopback, and is compared."""

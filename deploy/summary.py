@@ -1,0 +1,102 @@
+"""What `penstock up` says of itself: where to send, what becomes of it, what is wrong."""
+
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from shared.settings import Settings
+from shared.settings.fields import format_duration
+from shared.tree import StorageTree, Usage
+
+GB = 10**9
+
+
+def summary(settings: Settings, embedded_server: bool) -> RenderableType:
+    """Reads how full the disk is now. Names are shown as they are, never as markup."""
+    lines: list[RenderableType] = [_ae_titles(settings), _addresses(settings, embedded_server)]
+    if settings.source is None:
+        lines.append(_defaults_note(settings))
+    usage = StorageTree(settings.storage.root).usage()
+    return Group(*lines, *(Text(line, style="bold red") for line in _warnings(settings, usage)))
+
+
+def _ae_titles(settings: Settings) -> Table:
+    table = Table("AE title", "pipelines", "destinations", box=None, pad_edge=False)
+    for entry in settings.ae_titles:
+        pipelines = [settings.pipelines[name] for name in entry.pipeline_names]
+        named = zip(entry.pipeline_names, pipelines, strict=True)
+        targets = dict.fromkeys(name for pipeline in pipelines for name in pipeline.export_to)
+        table.add_row(
+            Text(entry.title, style="bold"),
+            Text(", ".join(f"{name} ({pipeline.kind})" for name, pipeline in named)),
+            Text(", ".join(_destination(settings, name) for name in targets) or "none"),
+        )
+    return table
+
+
+def _destination(settings: Settings, name: str) -> str:
+    destination = settings.destinations[name]
+    return f"{name} ({destination.ae_title} at {destination.host}:{destination.port})"
+
+
+def _addresses(settings: Settings, embedded_server: bool) -> Table:
+    root = settings.storage.root
+    table = Table.grid(padding=(0, 2))
+    for label, value in (
+        ("send to", _address(settings.receiver.host, settings.receiver.port)),
+        ("Flower", f"http://{_address(settings.flower.host, settings.flower.port)}"),
+        ("storage", str(root)),
+        ("Redis", f"embedded, data in {root / 'redis'}" if embedded_server else _redis(settings)),
+    ):
+        table.add_row(Text(label, style="bold"), Text(value, overflow="fold"))
+    return table
+
+
+def _address(host: str, port: int) -> str:
+    """As a peer would write it: for a host that means every interface, this machine's name."""
+    shown = socket.gethostname() if host in ("0.0.0.0", "::", "") else host
+    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+
+
+def _redis(settings: Settings) -> str:
+    """Without what may be a secret in it."""
+    assert settings.redis.url is not None
+    url = urlsplit(settings.redis.url.get_secret_value())
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+
+def _defaults_note(settings: Settings) -> Text:
+    entry, storage = settings.ae_titles[0], settings.storage
+    only_here = " from this machine only" if _is_loopback(settings.receiver.host) else ""
+    return Text(
+        f"No penstock.toml: the defaults apply. {entry.title} takes instances{only_here} and keeps"
+        f" them in {storage.root / 'deliveries'} for {format_duration(storage.job_retention)}."
+        " `penstock config init` writes a commented penstock.toml."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _warnings(settings: Settings, usage: Usage) -> Iterator[str]:
+    """The receiver's own reasons to refuse whoever wants to store."""
+    storage = settings.storage
+    if usage.used_percent >= storage.watermark_percent:
+        yield (
+            f"Refusing instances: {usage.used_percent:.0f} % of the disk is used,"
+            f" storage.watermark_percent is {storage.watermark_percent:g}"
+        )
+    if usage.free < storage.reserve_gb * GB:
+        yield (
+            f"Refusing instances: {usage.free / GB:.1f} GB of the disk are free,"
+            f" storage.reserve_gb is {storage.reserve_gb:g}"
+        )

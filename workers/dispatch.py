@@ -1,0 +1,90 @@
+"""Dispatch: takes a committed delivery over and makes its jobs. May be run again at any point."""
+
+import contextlib
+from pathlib import Path
+
+import structlog
+
+from shared import durable
+from shared.delivery import DELIVERY_FILE, Delivery, read_delivery
+from shared.settings.sections import AeTitleEntry
+from workers.advance import advance
+from workers.context import WorkerContext
+from workers.job_folder import JobFolder
+from workers.lease import Lease
+from workers.outcome import Done, Outcome, TryAgain
+from workers.plan import PLAN_FILE, Plan, make_plan
+
+log = structlog.get_logger()
+
+DISPATCHED_FILE = "dispatched"  # every job of the plan has its folder
+_LOOK_AGAIN = 5.0  # seconds
+
+
+def dispatch(context: WorkerContext, lease: Lease) -> Outcome:
+    """The body of a dispatch step, whose id is the delivery's."""
+    delivery_id = lease.run.step.id
+    folder = _find(context, delivery_id)
+    if folder is None:
+        # Never a success: the storage may be away, or a receiver elsewhere not yet visible.
+        return TryAgain(_LOOK_AGAIN, "the delivery is not on this storage")
+    if folder.parent == context.tree.quarantine:
+        return Done()
+    delivery = read_delivery(folder)
+    entry = _ae_title(context, delivery)
+    if entry is None:
+        _quarantine(context, folder, delivery)
+        return Done()
+    folder = _take_over(context, folder)
+    plan = _plan(context, folder, delivery, entry)
+    for planned in plan.jobs:
+        lease.check()
+        job_folder = JobFolder(context.tree, planned.id)
+        job_folder.create(planned, delivery, folder)
+        advance(context, job_folder.read(), f"dispatched, {planned.instances} instances")
+    durable.write_file(folder / DISPATCHED_FILE, b"")
+    log.info("delivery dispatched", delivery=delivery_id, jobs=[job.id for job in plan.jobs])
+    return Done()
+
+
+def _find(context: WorkerContext, delivery_id: str) -> Path | None:
+    tree = context.tree
+    # In the order in which it moves, so that one that moves now is found at its next place.
+    for parent in (tree.committed, tree.deliveries, tree.quarantine):
+        if (parent / delivery_id / DELIVERY_FILE).exists():
+            return parent / delivery_id
+    return None
+
+
+def _ae_title(context: WorkerContext, delivery: Delivery) -> AeTitleEntry | None:
+    entry = context.settings.ae_title(delivery.ae_title)
+    if entry is None and delivery.settings_revision != context.settings.revision:
+        context.live.reread()
+        entry = context.settings.ae_title(delivery.ae_title)
+    return entry
+
+
+def _quarantine(context: WorkerContext, folder: Path, delivery: Delivery) -> None:
+    durable.move(folder, context.tree.quarantine / delivery.id)
+    log.error(
+        "delivery quarantined: its AE title is not in the settings",
+        delivery=delivery.id,
+        ae_title=delivery.ae_title,
+    )
+
+
+def _take_over(context: WorkerContext, folder: Path) -> Path:
+    target = context.tree.deliveries / folder.name
+    if folder != target:
+        with contextlib.suppress(FileNotFoundError):  # an earlier run of this step was here
+            durable.move(folder, target)
+    return target
+
+
+def _plan(context: WorkerContext, folder: Path, delivery: Delivery, entry: AeTitleEntry) -> Plan:
+    path = folder / PLAN_FILE
+    with contextlib.suppress(FileNotFoundError):
+        return Plan.model_validate_json(path.read_bytes())
+    plan = make_plan(delivery, entry, context.settings, folder)
+    plan.write(path)
+    return plan

@@ -1,0 +1,205 @@
+"""The export step: one job's result to one destination, as it is stored, and only what is owed."""
+
+import time
+
+import structlog
+from redis import RedisError
+
+from shared.job import DestinationEnd, DestinationState, Job, JobState
+from shared.part10 import NotPart10Error
+from shared.registry.jobs import DestinationProgress
+from shared.settings.sections import Destination
+from workers.advance import advance
+from workers.backoff import full_jitter
+from workers.context import WorkerContext
+from workers.job_folder import JobFolder
+from workers.lease import Lease
+from workers.outcome import Done, Failed, Outcome, TryAgain
+from workers.outgoing import Outgoing, by_association, outgoing_in
+from workers.scu import (
+    Caller,
+    Peer,
+    RejectedError,
+    ScuAssociation,
+    ScuError,
+    associate,
+    contexts_for,
+)
+from workers.sent_log import SentLog
+from workers.store_status import Verdict, judge
+
+log = structlog.get_logger()
+
+_BUSY_DELAY = 2.0  # seconds
+_REJECTED_PERMANENT = 1  # PS3.8 table 9-21
+_PROGRESS_PERIOD = 1.0  # seconds between two words on how far a send is
+
+
+class _LaterError(Exception):
+    """The destination asks to come again later."""
+
+
+def export(context: WorkerContext, lease: Lease) -> Outcome:
+    """The body of an export step."""
+    step = lease.run.step
+    folder = JobFolder(context.tree, step.job)
+    name = step.id.removeprefix(f"{step.job}.")
+    job = folder.read()
+    if job.state is not JobState.EXPORTING or name not in job.open_destinations:
+        advance(context, job)
+        return Done()
+    sent_log = SentLog.try_open(folder.path / f"sent-{name}.log")
+    if sent_log is None:
+        return TryAgain(_BUSY_DELAY, "another sender still has this export", counted=False)
+    with sent_log:
+        return _Export(context, lease, folder, job, name, sent_log).run()
+
+
+class _Export:
+    """What the parts of one run share."""
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        lease: Lease,
+        folder: JobFolder,
+        job: Job,
+        name: str,
+        sent_log: SentLog,
+    ) -> None:
+        self.context = context
+        self.lease = lease
+        self.folder = folder
+        self.job = job
+        self.name = name
+        self.sent_log = sent_log
+        self.total = 0
+        self.told = 0.0
+
+    def run(self) -> Outcome:
+        destination = self._destination()
+        if destination is None:
+            return self._end(f"no destination is named {self.name!r} any more")
+        try:
+            files = self._files()
+        except (NotPart10Error, OSError) as error:
+            return self._end(f"a result cannot be read: {error}")
+        self.total = len(files)
+        owed = [file for file in files if file.name not in self.sent_log.final]
+        if owed:
+            event = f"sending {len(owed)} instances to {self.name}"
+            self.context.records.move(self.job.id, JobState.EXPORTING, event)
+        try:
+            for part in by_association(owed):
+                self._send(destination, part)
+        except (ScuError, _LaterError) as error:
+            return self._try_again(error)
+        return self._end()
+
+    def _destination(self) -> Destination | None:
+        if self.name not in self.context.settings.destinations:
+            self.context.live.reread()
+        return self.context.settings.destinations.get(self.name)
+
+    def _files(self) -> list[Outgoing]:
+        assert self.job.result is not None
+        return outgoing_in(self.folder.path / self.job.result.folder)
+
+    def _send(self, destination: Destination, files: list[Outgoing]) -> None:
+        peer = Peer(destination.ae_title, destination.host, destination.port)
+        contexts = contexts_for(file.meta for file in files)
+        self.lease.check_before_send()
+        with associate(peer, Caller.of(self.context.settings), contexts) as association:
+            for file in files:
+                self._keep_pace()
+                self.lease.check_before_send()
+                self._send_one(association, file)
+
+    def _send_one(self, association: ScuAssociation, file: Outgoing) -> None:
+        if not association.accepts(file.meta):
+            self.sent_log.record(file.name, Verdict.FAILED, None)
+            return
+        response = association.store(file.path, file.meta)
+        verdict = judge(response.status)
+        self.sent_log.record(file.name, verdict, response.status)
+        if verdict is Verdict.LATER:
+            raise _LaterError(f"status {response.status:04X}")
+        if verdict is Verdict.UNKNOWN:
+            raise _LaterError("a response without a status")
+        self._tell(DestinationState.SENDING)
+
+    def _keep_pace(self) -> None:
+        rate = self.context.settings.exporter.rate_limit
+        if rate is None:
+            return
+        while wait := self.context.gate.pace(self.name, rate):
+            self.lease.check_before_send()
+            time.sleep(min(wait, 1.0))
+
+    def _try_again(self, error: Exception) -> Outcome:
+        settings = self.context.settings.exporter
+        if time.time() - self.sent_log.begun > settings.give_up_after:
+            return self._end(f"given up: {error}")
+        delay = full_jitter(self.lease.run.attempt, settings.retry_first, settings.retry_longest)
+        if isinstance(error, RejectedError) and error.reject.result == _REJECTED_PERMANENT:
+            delay = settings.retry_longest
+        self.context.records.move(
+            self.job.id, JobState.EXPORTING, f"{self.name}: {error}; again in {delay:.0f} s"
+        )
+        self._tell(DestinationState.RETRYING, reason=str(error), retry_at=time.time() + delay)
+        return TryAgain(delay, f"{self.name}: {error}", troubled=True)
+
+    def _end(self, reason: str = "") -> Outcome:
+        """Nothing is owed any more, or nothing can be sent: how it ended goes on record."""
+        log_ = self.sent_log
+        failed = log_.count(Verdict.FAILED)
+        warnings = log_.count(Verdict.WARNING)
+        if failed and not reason:
+            reason = f"{failed} of {self.total} instances were refused for good"
+        state = DestinationState.DELIVERED
+        if reason:
+            state = DestinationState.FAILED
+        elif warnings:
+            state = DestinationState.DELIVERED_WITH_WARNINGS
+        end = DestinationEnd(
+            state=state,
+            delivered=log_.count(Verdict.DELIVERED) + warnings,
+            warnings=warnings,
+            failed=failed,
+            reason=reason,
+        )
+        job = self.folder.update(
+            lambda job: job.model_copy(
+                update={"destinations": {**job.destinations, self.name: end}}
+            )
+        )
+        self._tell(state, reason=reason)
+        advance(self.context, job, f"{self.name}: {state}")
+        return Failed(f"{self.name}: {reason}") if reason else Done()
+
+    def _tell(
+        self, state: DestinationState, *, reason: str = "", retry_at: float | None = None
+    ) -> None:
+        """Says how far it is; while it is sending now and then, and never at the send's cost."""
+        now = time.monotonic()
+        if state is DestinationState.SENDING and now - self.told < _PROGRESS_PERIOD:
+            return
+        self.told = now
+        warnings = self.sent_log.count(Verdict.WARNING)
+        progress = DestinationProgress(
+            state,
+            total=self.total,
+            delivered=self.sent_log.count(Verdict.DELIVERED) + warnings,
+            warnings=warnings,
+            failed=self.sent_log.count(Verdict.FAILED),
+            reason=reason,
+            retry_at=retry_at,
+        )
+        sending = state is DestinationState.SENDING
+        records = self.context.hasty_records if sending else self.context.records
+        try:
+            records.set_destination(self.job.id, self.name, progress)
+        except RedisError as error:
+            if not sending:
+                raise
+            log.warning("progress not told", error=type(error).__name__)

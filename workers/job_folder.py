@@ -1,0 +1,97 @@
+"""A job's folder: `jobs/<id>/` with its input, its attempts and what is done already."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.delivery import Delivery
+from shared.durable import sync_directory
+from shared.job import FINISHED, STATE_FILE, Job
+from shared.locked_file import LockedFile
+from shared.tree import StorageTree
+
+_INTERRUPTED = "interrupted"  # suffix of an attempt that its own worker gave up: no attempt
+
+
+class JobFolder:
+    """Reading is free; `update` is one change at a time over all processes."""
+
+    def __init__(self, tree: StorageTree, job_id: str) -> None:
+        self.id = job_id
+        self.path = tree.jobs / job_id
+        self.input = self.path / "input"
+
+    def create(self, job: Job, delivery: Delivery, source: Path) -> None:
+        """Makes the folder whole, however far an earlier call came; then `state.json`, once."""
+        self.input.mkdir(mode=0o750, parents=True, exist_ok=True)
+        present = {path.name for path in self.input.iterdir()}
+        for instance in delivery.instances:
+            if instance.file not in present:
+                (self.input / instance.file).hardlink_to(source / instance.file)
+        sync_directory(self.input)
+        if not (self.path / STATE_FILE).exists():
+            job.write(self.path / STATE_FILE)
+            sync_directory(self.path.parent)
+
+    def read(self) -> Job:
+        """
+        Raises:
+            FileNotFoundError: there is no such job, or not yet.
+        """
+        return Job.model_validate_json((self.path / STATE_FILE).read_bytes())
+
+    def update(self, change: Callable[[Job], Job]) -> Job:
+        """Applies a change to `state.json`, one at a time; a job that it finishes is dated."""
+        with LockedFile.lock(self.path / "state.lock"):
+            old = self.read()
+            new = change(old)
+            if new.state in FINISHED and new.ended is None:
+                new = new.model_copy(update={"ended": datetime.now(UTC)})
+            if new != old:
+                new.write(self.path / STATE_FILE)
+            return new
+
+    def try_run_lock(self) -> LockedFile | None:
+        """The right to run the pipeline: held by a live attempt and by the children it left."""
+        return LockedFile.try_lock(self.path / "run.lock")
+
+    def attempts(self) -> int:
+        """How many attempts count so far."""
+        return sum(1 for name in self._attempt_names() if name.isdigit())
+
+    def new_attempt(self) -> "Attempt":
+        """A fresh folder for the next attempt."""
+        taken = [int(name.partition(".")[0]) for name in self._attempt_names()]
+        number = max(taken, default=0) + 1
+        attempt = Attempt(number, self.path / "attempts" / str(number))
+        attempt.output.mkdir(mode=0o750, parents=True)
+        attempt.work.mkdir(mode=0o750)
+        return attempt
+
+    def uncount(self, attempt: "Attempt") -> None:
+        """An attempt that was stopped by us and not by a fault of its own."""
+        attempt.path.rename(attempt.path.with_suffix(f".{_INTERRUPTED}"))
+
+    def _attempt_names(self) -> list[str]:
+        try:
+            return [path.name for path in (self.path / "attempts").iterdir()]
+        except FileNotFoundError:
+            return []
+
+
+class Attempt:
+    """One run of a pipeline; it writes here and nowhere else."""
+
+    def __init__(self, number: int, path: Path) -> None:
+        self.number = number
+        self.path = path
+        self.output = path / "output"
+        self.work = path / "work"
+
+
+def remove_folder(tree: StorageTree, folder: Path) -> None:
+    """Renamed into `trash/` first, so that nobody meets it half removed."""
+    grave = tree.trash / f"{folder.parent.name}-{folder.name}"
+    folder.rename(grave)
+    shutil.rmtree(grave)

@@ -1,0 +1,84 @@
+"""The lease of a running step, kept alive by a thread of its own."""
+
+import threading
+import time
+from types import TracebackType
+
+import structlog
+from redis import RedisError
+
+from shared.registry.gate import Gate, Run, Verdict
+
+log = structlog.get_logger()
+
+_MAX_UNCONFIRMED = 20.0  # seconds without a confirmed beat after which a sender must stop
+
+
+class LeaseLostError(Exception):
+    """The step belongs to another run, or may do so soon."""
+
+
+class StepCancelledError(Exception):
+    """A person cancelled the step."""
+
+
+class StoppingError(Exception):
+    """This worker is stopping; the step is to be run again, here or elsewhere."""
+
+
+class Lease:
+    """Beats while its block runs. The body asks `check` where it can stop."""
+
+    def __init__(self, gate: Gate, run: Run, period: float, stopping: threading.Event) -> None:
+        self.run = run
+        self._gate = gate
+        self._period = period
+        self._stopping = stopping
+        self._verdict = Verdict.GO_ON
+        self._confirmed = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"lease {run.step.id}", daemon=True)
+
+    def check(self) -> None:
+        """Returns while the step may go on.
+
+        Raises:
+            LeaseLostError, StepCancelledError, StoppingError: it may not.
+        """
+        if self._verdict is Verdict.LOST:
+            raise LeaseLostError
+        if self._verdict is Verdict.CANCEL:
+            raise StepCancelledError
+        if self._stopping.is_set():
+            raise StoppingError
+
+    def check_before_send(self) -> None:
+        """As `check`, and the last confirmed beat is recent: nobody else can be sending."""
+        self.check()
+        if time.monotonic() - self._confirmed > _MAX_UNCONFIRMED:
+            raise LeaseLostError
+
+    def __enter__(self) -> "Lease":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._period):
+            begun = time.monotonic()
+            try:
+                self._verdict = self._gate.beat(self.run)
+            except RedisError as error:
+                log.warning("beat failed", step=self.run.step.id, error=type(error).__name__)
+                continue
+            self._confirmed = begun
+            if self._verdict is not Verdict.GO_ON:
+                log.warning("step interrupted", step=self.run.step.id, verdict=self._verdict)
+                return

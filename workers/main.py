@@ -1,0 +1,98 @@
+"""A worker process: Celery consuming some of the queues, and the threads that keep things going."""
+
+import socket
+import threading
+from collections.abc import Sequence
+
+import structlog
+from celery import signals
+
+from shared.announce import leases
+from shared.broker import celery_app
+from shared.ids import new_id
+from shared.registry.connection import connect
+from shared.registry.gate import Gate, Queue
+from shared.registry.jobs import JobRecords
+from shared.settings import Settings
+from shared.step_line import StepLine
+from shared.tree import StorageTree
+from workers.app import worker_app
+from workers.context import LiveSettings, WorkerContext
+from workers.housekeeping import Housekeeping
+from workers.places import Places
+from workers.reconciler import Reconciler
+from workers.ticker import Ticker
+
+log = structlog.get_logger()
+
+_PATIENCE = 600  # tries, about a second apart, to say what must be said
+
+
+def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int:
+    """Works until SIGTERM, then ends what runs within the drain time. Returns the exit code."""
+    context = _context(settings, url, name)
+    context.tree.create()
+    places = {queue: _threads(settings, queue) for queue in queues}
+    here = Places(context, places)
+    period = settings.workers
+    tickers = [
+        Ticker("the gate", period.tick, here.tick),
+        Ticker("the reconciler", period.tick, Reconciler(context).tick),
+        Ticker("housekeeping", period.reconcile, Housekeeping(context).tick),
+    ]
+    drain = _on_shutdown(context, here)
+    app = worker_app(context, url)
+    for ticker in tickers:
+        ticker.start()
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={sum(places.values())}",
+            f"--queues={','.join(queues)}",
+            f"--hostname={name}@{socket.gethostname()}",
+            "--without-gossip",
+            "--without-mingle",
+            "--loglevel=warning",
+        ]
+    )
+    drain.cancel()
+    for ticker in tickers:
+        ticker.stop()
+    return 0
+
+
+def _context(settings: Settings, url: str, name: str) -> WorkerContext:
+    patient, hasty = connect(url, patience=_PATIENCE), connect(url)
+    periods = leases(settings)
+    return WorkerContext(
+        name=f"{name}@{socket.gethostname()}/{new_id()}",
+        live=LiveSettings(settings),
+        tree=StorageTree(settings.storage.root),
+        gate=Gate(patient, periods),
+        records=JobRecords(patient),
+        hasty_gate=Gate(hasty, periods),
+        hasty_records=JobRecords(hasty),
+        line=StepLine(Gate(hasty, periods), celery_app(url)),
+    )
+
+
+def _threads(settings: Settings, queue: Queue) -> int:
+    return {
+        Queue.DISPATCH: settings.workers.dispatch_threads,
+        Queue.PIPELINE: settings.workers.pipeline_threads,
+        Queue.EXPORT: settings.exporter.max_concurrent_sends,
+    }[queue]
+
+
+def _on_shutdown(context: WorkerContext, places: Places) -> threading.Timer:
+    """At SIGTERM nothing more is admitted here; what runs past the drain time is interrupted."""
+    timer = threading.Timer(context.settings.workers.drain_timeout, context.stopping.set)
+    timer.daemon = True
+
+    def drain(**_: object) -> None:
+        places.withdraw()
+        timer.start()
+
+    signals.worker_shutting_down.connect(drain, weak=False)
+    return timer

@@ -1,0 +1,28 @@
+"""How a step's run ended; what the gate and Flower are told follows from it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """After `delay` seconds. An uncounted run was no attempt: it merely could not begin."""
+
+    delay: float
+    reason: str
+    counted: bool = True
+    troubled: bool = False  # holds the step's lane to one place until a step of it is done
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """For good: trying again by itself cannot help."""
+
+    reason: str
+
+
+Outcome = Done | TryAgain | Failed

@@ -1,0 +1,101 @@
+"""The pipeline step: one attempt at a time, until one succeeds or all are used up."""
+
+import os
+import time
+from pathlib import Path
+
+from shared.durable import sync_directory, sync_file
+from shared.job import Job, JobState, Result
+from shared.settings.sections import PipelineSection
+from workers.advance import advance
+from workers.backoff import full_jitter
+from workers.context import WorkerContext
+from workers.job_folder import Attempt, JobFolder
+from workers.lease import Lease, StepCancelledError, StoppingError
+from workers.outcome import Done, Failed, Outcome, TryAgain
+from workers.pipelines.kind import AttemptFailed, AttemptRun, Succeeded
+from workers.pipelines.kinds import kind_of
+
+_BUSY_DELAY = 2.0  # seconds
+_FIRST_DELAY, _LONGEST_DELAY = 5.0, 300.0  # seconds between attempts
+
+
+def run_pipeline(context: WorkerContext, lease: Lease) -> Outcome:
+    """The body of a pipeline step."""
+    folder = JobFolder(context.tree, lease.run.step.job)
+    lock = folder.try_run_lock()
+    if lock is None:
+        return TryAgain(_BUSY_DELAY, "an earlier attempt still runs", counted=False)
+    with lock:
+        job = folder.read()
+        if job.state is not JobState.QUEUED:
+            advance(context, job)
+            return Done()
+        section = _section(context, job)
+        if section is None:
+            return _fail(context, folder, f"no pipeline is named {job.pipeline!r} any more")
+        if folder.attempts() >= section.max_attempts:
+            return _fail(context, folder, "the last attempt was lost with its worker")
+        attempt = folder.new_attempt()
+        number = folder.attempts()
+        context.records.move(job.id, JobState.RUNNING, f"attempt {number} started", attempt=number)
+        try:
+            end = kind_of(section).trigger(section, AttemptRun(job, folder, attempt, lock, lease))
+        except (StoppingError, StepCancelledError):
+            folder.uncount(attempt)
+            context.records.move(job.id, JobState.QUEUED, f"attempt {number} interrupted")
+            raise
+        match end:
+            case Succeeded(result):
+                return _succeed(context, folder, attempt, result)
+            case AttemptFailed(reason):
+                return _try_again(context, folder, section, number, reason)
+
+
+def _section(context: WorkerContext, job: Job) -> PipelineSection | None:
+    if job.pipeline not in context.settings.pipelines:
+        context.live.reread()
+    return context.settings.pipelines.get(job.pipeline)
+
+
+def _succeed(context: WorkerContext, folder: JobFolder, attempt: Attempt, result: str) -> Outcome:
+    if folder.path / result != folder.input:
+        _sync_tree(folder.path / result)
+    made = Result(attempt=attempt.number, folder=result)
+
+    def keep_first(job: Job) -> Job:
+        return job if job.result else job.model_copy(update={"result": made})
+
+    advance(context, folder.update(keep_first), f"attempt {attempt.number} succeeded")
+    return Done()
+
+
+def _try_again(
+    context: WorkerContext, folder: JobFolder, section: PipelineSection, number: int, reason: str
+) -> Outcome:
+    if number >= section.max_attempts:
+        return _fail(context, folder, f"{reason} (attempt {number} of {section.max_attempts})")
+    delay = full_jitter(number, _FIRST_DELAY, _LONGEST_DELAY)
+    context.records.move(
+        folder.id,
+        JobState.QUEUED,
+        f"attempt {number} failed: {reason}",
+        reason=reason,
+        retry_at=round((time.time() + delay) * 1000),
+    )
+    return TryAgain(delay, reason)
+
+
+def _fail(context: WorkerContext, folder: JobFolder, reason: str) -> Outcome:
+    job = folder.update(lambda job: job.model_copy(update={"failure": reason}))
+    advance(context, job, f"failed: {reason}")
+    return Failed(reason)
+
+
+def _sync_tree(folder: Path) -> None:
+    """A result must outlive a power cut before it counts: programs rarely sync what they write."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                sync_file(path)
+        sync_directory(Path(parent))

@@ -1,0 +1,88 @@
+"""The reconciler: compares the storage with Redis and says again what was lost.
+
+Every worker process has one; doubled words do no harm.
+"""
+
+import time
+
+import structlog
+from pydantic import ValidationError
+
+from shared.announce import dispatch_step
+from shared.delivery import read_delivery
+from shared.job import FINISHED
+from shared.tree import ids_in
+from workers.advance import advance
+from workers.context import WorkerContext
+from workers.dispatch import DISPATCHED_FILE
+from workers.job_folder import JobFolder
+
+log = structlog.get_logger()
+
+
+class Reconciler:
+    """`tick` often; it looks at `committed/` each time and at the rest now and then."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._told: dict[str, float] = {}  # committed delivery -> when it was submitted
+        self._settled: set[str] = set()  # finished jobs and dispatched deliveries
+        self._epoch = ""
+        self._looked = 0.0
+
+    def tick(self) -> None:
+        """
+        Raises:
+            redis.RedisError, OSError: Redis or the storage is away; to be called again.
+        """
+        period = self._context.settings.workers.reconcile
+        now = time.monotonic()
+        committed = list(ids_in(self._context.tree.committed))
+        self._told = {name: at for name, at in self._told.items() if name in set(committed)}
+        for delivery_id in committed:
+            if now - self._told.get(delivery_id, -period) >= period:
+                self._submit_dispatch(delivery_id)
+                self._told[delivery_id] = now
+        if now - self._looked >= period:
+            self._look_at_the_rest()
+            self._looked = now
+
+    def _look_at_the_rest(self) -> None:
+        epoch = self._context.hasty_gate.epoch()
+        if epoch != self._epoch:  # Redis may know nothing of what was settled
+            self._settled.clear()
+        tree = self._context.tree
+        for delivery_id in ids_in(tree.deliveries):
+            if delivery_id not in self._settled:
+                if (tree.deliveries / delivery_id / DISPATCHED_FILE).exists():
+                    self._settled.add(delivery_id)
+                else:
+                    self._submit_dispatch(delivery_id)
+        for job_id in ids_in(tree.jobs):
+            if job_id not in self._settled:
+                self._advance(job_id)
+        self._epoch = epoch
+
+    def _submit_dispatch(self, delivery_id: str) -> None:
+        tree = self._context.tree
+        for parent in (tree.committed, tree.deliveries):
+            try:
+                delivery = read_delivery(parent / delivery_id)
+            except FileNotFoundError:
+                continue
+            except ValidationError:
+                log.error("damaged delivery.json", delivery=delivery_id)
+                return
+            entry = self._context.settings.ae_title(delivery.ae_title)
+            priority = entry.priority if entry else "normal"
+            self._context.line.submit(dispatch_step(delivery_id, priority))
+            return
+
+    def _advance(self, job_id: str) -> None:
+        try:
+            job = JobFolder(self._context.tree, job_id).read()
+        except FileNotFoundError:
+            return  # dispatch is about to write it, or housekeeping has just removed it
+        advance(self._context, job)
+        if job.state in FINISHED:
+            self._settled.add(job_id)
