@@ -135,7 +135,7 @@ class Stack:
     ) -> Part:
         return Part(
             name=name,
-            argv=[sys.executable, "-m", "deploy", *self._options, *verb],
+            argv=[sys.executable, "-P", "-m", "deploy", *self._options, *verb],
             environment=self._environment(),
             grace=grace,
             is_ready=is_ready,

@@ -46,6 +46,7 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
         ticker.start()
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "--pool=threads",
             f"--concurrency={sum(places.values())}",

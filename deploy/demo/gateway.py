@@ -66,7 +66,7 @@ class Gateway:
     def __enter__(self) -> "Gateway":
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy", "--config", str(self._config), "up"],
+                [sys.executable, "-P", "-m", "deploy", "--config", str(self._config), "up"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

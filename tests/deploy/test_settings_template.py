@@ -1,0 +1,83 @@
+"""The file that `penstock config init` writes."""
+
+import re
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings, load
+from shared.settings.sections import (
+    AeTitleEntry,
+    CommandPipeline,
+    Destination,
+    Dicom,
+    Exporter,
+    Flower,
+    ForwardPipeline,
+    Log,
+    Receiver,
+    Redis,
+    Section,
+    Storage,
+    Workers,
+)
+
+TEMPLATE = resources.files("deploy").joinpath("settings_template.toml").read_text()
+SWITCHED_ON = re.sub(r"(?m)^#(?=\S)", "", TEMPLATE)
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_unchanged_it_means_the_defaults() -> None:
+    defaults = load()
+    Path("penstock.toml").write_text(TEMPLATE)
+    written = load()
+    assert written.source is not None
+    assert written.model_dump() == defaults.model_dump()
+    assert written.revision == defaults.revision
+
+
+def test_with_everything_switched_on_it_loads_too() -> None:
+    Path("penstock.toml").write_text(SWITCHED_ON)
+    settings = load()
+    assert set(settings.pipelines) == {"keep", "brain-segmentation"}
+    assert settings.pipelines["brain-segmentation"].export_to == ("PACS",)
+    assert settings.ae_titles[1].pipeline_names == ("brain-segmentation", "keep")
+    assert settings.redis.url is not None
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "storage": Storage,
+    "dicom": Dicom,
+    "receiver": Receiver,
+    "ae_titles": AeTitleEntry,
+    "pipelines.keep": ForwardPipeline,
+    "pipelines.brain-segmentation": CommandPipeline,
+    "exporter": Exporter,
+    "destinations.PACS": Destination,
+    "redis": Redis,
+    "workers": Workers,
+    "flower": Flower,
+    "log": Log,
+}
+# Explained in one place and good for another, so not twice.
+ELSEWHERE = {("ae_titles", "pipelines")} | {
+    ("pipelines.brain-segmentation", key) for key in ForwardPipeline.model_fields
+}
+KEYS = {(where, key) for where, section in SECTIONS.items() for key in section.model_fields}
+
+
+def test_no_section_is_missing_here() -> None:
+    assert {where.partition(".")[0] for where in SECTIONS} == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("where", "key"), sorted(KEYS - ELSEWHERE))
+def test_every_key_stands_in_it_with_its_default_said_above(where: str, key: str) -> None:
+    section = re.split(rf"(?m)^#?\[+{re.escape(where)}\]+$", TEMPLATE)[1]
+    comment = re.search(rf"(?m)^# (.*)\n#?{key} = ", re.split(r"(?m)^#?\[", section)[0])
+    assert comment
+    assert "efault" in comment[1]
