@@ -12,6 +12,7 @@ def run(settings: Settings, url: str) -> None:
             f"--address={settings.flower.host}",
             f"--port={settings.flower.port}",
             "--max-tasks=10000",
+            "--read-only",  # revoking a task would not stop its step: that is the gate's to do
             "--logging=warning",
         ]
     )

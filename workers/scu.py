@@ -126,7 +126,7 @@ def associate(
     try:
         sock = socket.create_connection((peer.host, peer.port), timeout=caller.connect_timeout)
     except OSError as error:
-        raise ConnectError(f"no connection to {peer.host}:{peer.port}: {error}") from error
+        raise ConnectError(f"no connection to {peer.host}:{peer.port}: {_words(error)}") from error
     with sock:
         # Headers and data go out in one call each; Nagle would hold them against delayed ACKs.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

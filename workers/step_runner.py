@@ -19,6 +19,10 @@ _FIRST_DELAY, _LONGEST_DELAY = 2.0, 300.0  # seconds, after a fault that no body
 Body = Callable[[WorkerContext, Lease], Outcome]
 
 
+class StepTriedAgainError(Exception):
+    """Why a step is tried again; Flower shows it as the exception of the retry."""
+
+
 class StepFailedError(Exception):
     """The step failed for good; Flower shows it with this reason."""
 
@@ -80,7 +84,7 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
     log.info("step ended", outcome=type(outcome).__name__, reason=getattr(outcome, "reason", ""))
     match outcome:
         case TryAgain(delay, reason):
-            raise Retry(message=reason, when=delay)
+            raise Retry(reason, StepTriedAgainError(reason), round(delay, 1))
         case Failed(reason):
             raise StepFailedError(reason)
 

@@ -51,6 +51,12 @@ def fail(message: str, code: ExitCode = ExitCode.FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
+def output() -> Console:
+    """For tables: as wide as the terminal, and wide enough where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
 def redis_url(settings: Settings) -> str:
     """Where the records are: `redis.url`, else the server of a `penstock up` on this storage."""
     if settings.redis.url is not None:

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from deploy.cli.common import ExitCode, fail, invocation, records
+from deploy.cli.common import ExitCode, fail, invocation, output, records
 from deploy.timeline import timeline
 from shared.job import JobState
 from shared.registry.views import JobView, UnknownJobError, find_job, history, list_jobs
@@ -36,7 +35,7 @@ def jobs(
     if as_json:
         typer.echo(_json([asdict(job) for job in found]))
     else:
-        Console().print(_table(found))
+        output().print(_table(found))
 
 
 @app.command()
@@ -55,13 +54,14 @@ def show(
     if as_json:
         typer.echo(_json({**asdict(job), "history": [asdict(line) for line in lines]}))
     else:
-        Console().print(timeline(job, lines))
+        output().print(timeline(job, lines))
     if job.state is JobState.FAILED:
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _table(found: list[JobView]) -> Table:
-    table = Table("job", "state", "from", "to", "pipeline", "instances", "created", box=None)
+    job_id = Column("job", no_wrap=True)
+    table = Table(job_id, "state", "from", "to", "pipeline", "instances", "created", box=None)
     for job in found:
         table.add_row(
             job.id,

@@ -1,0 +1,103 @@
+"""How many sends run at once, and what becomes of those that fail."""
+
+from pathlib import Path
+from typing import Any
+
+from shared.job import DestinationState, JobState
+from tests.support.destinations import HOST, Archive
+from tests.support.gateway import Gateway
+from tests.support.samples import sample_file
+from tests.support.waiting import wait_for
+
+
+def _router(**destinations: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ae_titles": [{"title": "ROUTER", "pipeline": "route"}],
+        "pipelines": {"route": {"kind": "forward", "export_to": list(destinations)}},
+        "destinations": destinations,
+    }
+
+
+def test_the_third_of_three_slow_sends_waits_over_two_worker_processes(tmp_path: Path) -> None:
+    with Archive(delay=1.0) as one, Archive(delay=1.0) as two, Archive(delay=1.0) as three:
+        for archive in (one, two, three):
+            archive.busy = [one, two, three]
+        settings = _router(ONE=one.settings(), TWO=two.settings(), THREE=three.settings())
+        parts = ("receiver", "exports", "exports-2", "pipelines")
+        with Gateway(tmp_path, parts, **settings) as gateway:
+            gateway.storescu(sample_file("CT_small.dcm"), called="ROUTER")
+            gateway.wait_for_job()
+        assert [len(archive.received) for archive in (one, two, three)] == [1, 1, 1]
+        assert max(archive.most_open for archive in (one, two, three)) == 2
+
+
+def test_a_destination_that_is_down_does_not_delay_another(tmp_path: Path) -> None:
+    with Archive() as archive:
+        settings = _router(
+            DOWN={"ae_title": "DOWN", "host": HOST, "port": 1}, ARCHIVE=archive.settings()
+        )
+        with Gateway(tmp_path, **settings) as gateway:
+            for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm"):
+                gateway.storescu(sample_file(name), called="ROUTER")
+            wait_for(lambda: len(archive.received) == 3, 30)
+            job = wait_for(lambda: gateway.jobs(JobState.EXPORTING))[0]
+            wait_for(
+                lambda: all(
+                    job.destinations["DOWN"].state is DestinationState.RETRYING
+                    for job in gateway.jobs()
+                )
+            )
+            assert "Connection refused" in gateway.jobs()[0].destinations["DOWN"].reason
+            assert len(gateway.jobs(JobState.EXPORTING)) == 3
+            assert job.destinations["ARCHIVE"].state is DestinationState.DELIVERED
+
+
+def test_a_destination_out_of_resources_is_asked_again_until_it_takes_it(tmp_path: Path) -> None:
+    with (
+        Archive(statuses=(0xA700, 0xA700)) as archive,
+        Gateway(tmp_path, **_router(ARCHIVE=archive.settings())) as gateway,
+    ):
+        gateway.storescu(sample_file("CT_small.dcm"), called="ROUTER")
+        job = gateway.wait_for_job()
+        what = [line.what for line in gateway.history(job)]
+        assert len(archive.received) == 1
+        assert sum("status A700" in line for line in what) == 2
+
+
+def test_an_instance_refused_for_good_fails_the_job_and_the_rest_is_delivered(
+    tmp_path: Path,
+) -> None:
+    with (
+        Archive(statuses=(0xC000,)) as archive,
+        Gateway(tmp_path, **_router(ARCHIVE=archive.settings())) as gateway,
+    ):
+        files = [sample_file(name) for name in ("CT_small.dcm", "MR_small.dcm")]
+        gateway.storescu(*files, called="ROUTER")
+        job = gateway.wait_for_job(JobState.FAILED)
+        assert job.destinations["ARCHIVE"].delivered == 1
+        assert job.destinations["ARCHIVE"].failed == 1
+        assert gateway.penstock("jobs", "show", job.id).returncode == 1
+
+
+def test_a_warning_counts_as_delivered(tmp_path: Path) -> None:
+    with (
+        Archive(statuses=(0xB000,)) as archive,
+        Gateway(tmp_path, **_router(ARCHIVE=archive.settings())) as gateway,
+    ):
+        gateway.storescu(sample_file("CT_small.dcm"), called="ROUTER")
+        job = gateway.wait_for_job()
+        state = job.destinations["ARCHIVE"].state
+        assert state is DestinationState.DELIVERED_WITH_WARNINGS
+
+
+def test_a_rate_limit_holds_over_all_sends_to_a_destination(tmp_path: Path) -> None:
+    with Archive() as archive:
+        settings = _router(ARCHIVE=archive.settings())
+        settings["exporter"] = {"rate_limit": "4/s"}
+        with Gateway(tmp_path, **settings) as gateway:
+            names = ("CT_small.dcm", "MR_small.dcm", "rtdose.dcm", "rtplan.dcm", "test-SR.dcm")
+            gateway.storescu(*map(sample_file, names), called="ROUTER")
+            job = gateway.wait_for_job()
+            lines = {line.what: line.at for line in gateway.history(job)}
+            took = lines["ARCHIVE: delivered"] - lines["sending 5 instances to ARCHIVE"]
+            assert took.total_seconds() >= 1.0  # four intervals of a quarter second

@@ -1,0 +1,134 @@
+"""`penstock up` and `penstock demo`, as a user runs them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tomli_w
+
+from deploy.system import accepts_connections, free_port
+from tests.support.gateway import HOST, REPOSITORY
+from tests.support.samples import sample_file
+from tests.support.waiting import wait_for
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+
+
+class Up:
+    """`penstock up` with an embedded server, on free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port(HOST)
+        self.flower_port = free_port(HOST, [self.port])
+        self.log = folder / "up.log"
+        self._config = folder / "penstock.toml"
+        self._config.write_text(
+            tomli_w.dumps(
+                {
+                    "storage": {"root": "storage", "watermark_percent": 100, "reserve_gb": 0},
+                    "receiver": {"port": self.port},
+                    "flower": {"port": self.flower_port},
+                    "workers": {"drain_timeout": "500ms"},
+                    "ae_titles": [{"title": "SLEEPY", "pipeline": "sleep"}],
+                    "pipelines": {
+                        # A shell, so that the sleeper is a child's child.
+                        "sleep": {"kind": "command", "command": ["sh", "-c", "sleep 1234 & wait"]}
+                    },
+                }
+            )
+        )
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._argv("up"),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=ENVIRONMENT,
+                start_new_session=True,
+            )
+
+    def _argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "deploy", "-c", str(self._config), *words]
+
+    def penstock(self, *words: str) -> str:
+        run = subprocess.run(
+            self._argv(*words), capture_output=True, text=True, env=ENVIRONMENT, check=True
+        )
+        return run.stdout
+
+    def pid_of(self, part: str) -> int:
+        """Of the newest process of a part."""
+        started = re.findall(rf'"part": "{part}", "pid": (\d+), "event": "part_started"', self.said)
+        return int(started[-1])
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+
+@contextmanager
+def up(folder: Path) -> Iterator[Up]:
+    gateway = Up(folder)
+    try:
+        wait_for(lambda: "send to" in gateway.said, 60)
+        yield gateway
+    finally:
+        if gateway.process.poll() is None:
+            gateway.process.kill()
+            gateway.process.wait()
+
+
+def _running(words: str) -> list[str]:
+    """The command lines that hold these words."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return [line for line in found.stdout.splitlines() if words in line]
+
+
+def test_up_runs_everything_and_ctrl_c_ends_everything_childrens_children_too(
+    tmp_path: Path,
+) -> None:
+    with up(tmp_path) as gateway:
+        assert f"{HOST}:{gateway.port}" in gateway.said
+        assert f"http://{HOST}:{gateway.flower_port}" in gateway.said
+        assert "SLEEPY" in gateway.said
+        sent = ["storescu", "-aec", "SLEEPY", HOST, str(gateway.port)]
+        subprocess.run([*sent, str(sample_file("CT_small.dcm"))], check=True)
+        wait_for(lambda: "sleep 1234" in _running("sleep 1234"))
+        assert "running" in gateway.penstock("jobs")
+
+        gateway.process.send_signal(signal.SIGINT)
+        assert gateway.process.wait(40) == 0
+        assert "sleep 1234" not in _running("sleep 1234")
+        assert _running(str(tmp_path)) == []
+        assert not accepts_connections(HOST, gateway.port)
+
+
+def test_a_part_that_dies_is_restarted_and_said_so(tmp_path: Path) -> None:
+    with up(tmp_path) as gateway:
+        for part in ("receiver", "pipelines", "redis"):
+            old = gateway.pid_of(part)
+            os.kill(old, signal.SIGKILL)
+            wait_for(lambda part=part, old=old: gateway.pid_of(part) != old, 30)  # type: ignore[misc]
+        assert gateway.said.count('"event": "part_died"') == 3
+        wait_for(lambda: accepts_connections(HOST, gateway.port))
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(40) == 0
+
+
+def test_the_demo_ends_with_success_and_leaves_nothing_running(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", "deploy", "demo"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=ENVIRONMENT | {"TMPDIR": str(tmp_path)},
+        timeout=110,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "all identical" in run.stdout
+    assert _running(str(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []

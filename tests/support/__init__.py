@@ -1,0 +1,1 @@
+"""Helpers that tests share: raw peers, running receivers, samples, waiting."""

@@ -1,0 +1,155 @@
+"""Receivers to test: in this process, or in one of their own that can be killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from receiver.incoming import Incoming
+from receiver.server import Server
+from receiver.services import Services
+from shared.delivery import ABORTED_FILE, Delivery, read_delivery
+from shared.settings import Settings
+from shared.tree import StorageTree
+from tests.support.scu import Scu
+
+_RUN = """
+import json, sys
+from receiver.main import run
+from shared.settings import Settings
+ready = lambda host, port: print(port, flush=True)
+sys.exit(run(Settings(**json.loads(sys.argv[1])), ready))
+"""
+
+
+def settings_for(root: Path, **sections: Any) -> dict[str, Any]:
+    """Settings with one AE title, BRAIN, on any free port; sections given are laid over them."""
+    base: dict[str, Any] = {
+        "storage": {"root": str(root), "reserve_gb": 0, "watermark_percent": 100},
+        "receiver": {"port": 0},
+        "ae_titles": [{"title": "BRAIN", "pipeline": "keep"}],
+    }
+    for name, section in sections.items():
+        base[name] = base[name] | section if isinstance(base.get(name), dict) else section
+    return base
+
+
+class Stored:
+    """What a receiver left on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.tree = StorageTree(root)
+
+    def committed(self) -> list[Path]:
+        return sorted(self.tree.committed.iterdir())
+
+    def aborted(self) -> list[Path]:
+        return sorted(self.tree.aborted.iterdir())
+
+    def incoming(self) -> list[Path]:
+        """The folders of associations that are open or left behind."""
+        return sorted(self.tree.incoming.glob("*/[!a]*"))
+
+    def delivery(self) -> Delivery:
+        """The only one there is."""
+        (folder,) = self.committed()
+        return read_delivery(folder)
+
+    def aborted_delivery(self) -> Delivery:
+        (folder,) = self.aborted()
+        return Delivery.model_validate_json((folder / ABORTED_FILE).read_bytes())
+
+
+class LocalReceiver(Stored):
+    """A server in this process, listening on the loopback."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.storage.root)
+        self.tree.create()
+        self.services = Services.start(settings, self.tree, Incoming.create(self.tree))
+        self.server = Server(self.services)
+        self.server.start()
+        self.address = ("127.0.0.1", self.server.address[1])
+
+    @property
+    def port(self) -> int:
+        return self.address[1]
+
+    def scu(self) -> Scu:
+        return Scu(self.address)
+
+    def associated(self, **request: Any) -> Scu:
+        scu = self.scu()
+        scu.associate(**request)
+        return scu
+
+    def stop(self) -> None:
+        self.server.close("the test is over")
+        self.services.stop()
+
+
+@contextmanager
+def local_receiver(root: Path, **sections: Any) -> Iterator[LocalReceiver]:
+    receiver = LocalReceiver(Settings(**settings_for(root, **sections)))
+    try:
+        yield receiver
+    finally:
+        receiver.stop()
+
+
+class ReceiverProcess(Stored):
+    """`receiver.main.run` in a process of its own."""
+
+    def __init__(
+        self, root: Path, *, before: Callable[[], None] | None = None, **sections: Any
+    ) -> None:
+        super().__init__(root)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _RUN, json.dumps(settings_for(root, **sections))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            preexec_fn=before,
+        )
+        self.address = ("127.0.0.1", self._port())
+
+    def _port(self) -> int:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.strip().isdigit():
+                return int(line)
+        raise AssertionError("the receiver did not start")
+
+    def scu(self) -> Scu:
+        return Scu(self.address)
+
+    def associated(self, **request: Any) -> Scu:
+        scu = self.scu()
+        scu.associate(**request)
+        return scu
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def exit_code(self, timeout: float = 20) -> int:
+        return self.process.wait(timeout)
+
+
+@contextmanager
+def receiver_process(root: Path, **options: Any) -> Iterator[ReceiverProcess]:
+    receiver = ReceiverProcess(root, **options)
+    try:
+        yield receiver
+    finally:
+        receiver.kill()
+        assert receiver.process.stdout is not None
+        receiver.process.stdout.close()
