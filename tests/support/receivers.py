@@ -17,6 +17,7 @@ from shared.delivery import ABORTED_FILE, Delivery, read_delivery
 from shared.settings import Settings
 from shared.tree import StorageTree
 from tests.support.scu import Scu
+from tests.support.waiting import wait_for
 
 _RUN = """
 import json, sys
@@ -109,21 +110,25 @@ class ReceiverProcess(Stored):
         self, root: Path, *, before: Callable[[], None] | None = None, **sections: Any
     ) -> None:
         super().__init__(root)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, json.dumps(settings_for(root, **sections))],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-            preexec_fn=before,
-        )
-        self.address = ("127.0.0.1", self._port())
+        self._log = root / "receiver.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _RUN, json.dumps(settings_for(root, **sections))],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+                preexec_fn=before,
+            )
+        self.address = ("127.0.0.1", wait_for(self._port))
+
+    def log(self) -> str:
+        """All that it has written to stdout and stderr."""
+        return self._log.read_text()
 
     def _port(self) -> int:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.strip().isdigit():
-                return int(line)
-        raise AssertionError("the receiver did not start")
+        """Once it is ready; 0 until then."""
+        assert self.process.poll() is None, self.log()
+        return next((int(line) for line in self.log().splitlines() if line.isdigit()), 0)
 
     def scu(self) -> Scu:
         return Scu(self.address)
@@ -151,5 +156,3 @@ def receiver_process(root: Path, **options: Any) -> Iterator[ReceiverProcess]:
         yield receiver
     finally:
         receiver.kill()
-        assert receiver.process.stdout is not None
-        receiver.process.stdout.close()

@@ -1,0 +1,109 @@
+"""Who may associate: the answer to an A-ASSOCIATE-RQ, before anything is negotiated."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from shared import ae_title
+from shared.settings import Settings
+from shared.settings.fields import caller_matches
+from shared.settings.sections import AeTitleEntry, Receiver
+from shared.sop_classes import VERIFICATION, is_storage
+from shared.uid import is_uid
+from shared.upper_layer.pdu import APPLICATION_CONTEXT, AssociateRequest
+
+_PROTOCOL_VERSION_1: Final = 1  # bit 0; the other bits are not tested (PS3.8 table 9-11)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How the receiver stands at this moment."""
+
+    at_limit: bool  # of associations
+    storage_full: bool  # over the watermark or under the reserve
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    ae_title: AeTitleEntry  # ours: whose settings apply
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The fields of an A-ASSOCIATE-RJ (PS3.8 table 9-21), and words for the log."""
+
+    result: int
+    source: int
+    reason: int
+    words: str
+
+
+WRONG_VERSION: Final = Refused(1, 2, 2, "protocol version not supported")
+WRONG_APPLICATION_CONTEXT: Final = Refused(1, 1, 2, "application context name not supported")
+UNKNOWN_CALLED_AE_TITLE: Final = Refused(1, 1, 7, "called AE title not recognized")
+CALLER_NOT_ALLOWED: Final = Refused(1, 1, 3, "calling AE title not recognized")
+AT_LIMIT: Final = Refused(2, 3, 2, "local limit exceeded: associations")
+STORAGE_FULL: Final = Refused(2, 3, 1, "temporary congestion: storage is full")
+DRAINING: Final = Refused(2, 3, 1, "temporary congestion: the receiver is being stopped")
+
+
+def admit(
+    request: AssociateRequest, peer_address: str, settings: Settings, load: Load
+) -> Admitted | Refused:
+    """The answer, from what the request says and how the receiver stands."""
+    if not request.protocol_version & _PROTOCOL_VERSION_1:
+        return WRONG_VERSION
+    if request.application_context != APPLICATION_CONTEXT:
+        return WRONG_APPLICATION_CONTEXT
+    entry = _called(request.called_ae_title, settings)
+    if entry is None:
+        return UNKNOWN_CALLED_AE_TITLE
+    if not _may_call(request.calling_ae_title, peer_address, entry, settings.receiver):
+        return CALLER_NOT_ALLOWED
+    if load.at_limit:
+        return AT_LIMIT
+    if _proposes_storage(request):
+        if load.draining:
+            return DRAINING
+        if load.storage_full:
+            return STORAGE_FULL
+    return Admitted(entry)
+
+
+def supports(abstract_syntax: str) -> bool:
+    """Whether a presentation context for this SOP class is accepted."""
+    return abstract_syntax == VERIFICATION or _stores(abstract_syntax)
+
+
+def _called(title: str, settings: Settings) -> AeTitleEntry | None:
+    if entry := settings.ae_title(title):
+        return entry
+    default = settings.receiver.default_ae_title
+    if settings.receiver.verify_called_ae_title or default is None or ae_title.fault(title):
+        return None
+    return settings.ae_title(default)
+
+
+def _may_call(title: str, address: str, entry: AeTitleEntry, receiver: Receiver) -> bool:
+    if ae_title.fault(title):
+        return False
+    if entry.allowed_calling and not _listed(title, address, entry.allowed_calling):
+        return False
+    # Without a list for the whole receiver, the AE title's own one is the verification.
+    verified_by_own_list = entry.allowed_calling and not receiver.allowed_calling
+    if receiver.verify_calling_ae_title and not verified_by_own_list:
+        return _listed(title, address, receiver.allowed_calling)
+    return True
+
+
+def _listed(title: str, address: str, callers: Iterable[str]) -> bool:
+    return any(caller_matches(caller, title, address) for caller in callers)
+
+
+def _proposes_storage(request: AssociateRequest) -> bool:
+    return any(_stores(context.abstract_syntax) for context in request.presentation_contexts)
+
+
+def _stores(abstract_syntax: str) -> bool:
+    return is_uid(abstract_syntax) and is_storage(abstract_syntax)

@@ -1,0 +1,269 @@
+"""One association from the A-ASSOCIATE-RQ to its end: receives, answers, commits or rolls back."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from receiver.admission import AT_LIMIT, Admitted, Refused, admit, supports
+from receiver.commit import commit, roll_back
+from receiver.connection import Connection, ConnectionEndedError, ConnectionLostError
+from receiver.patience import Patience
+from receiver.record import association_record, log_end
+from receiver.services import Services
+from receiver.store import DataSet, PassedOver, begin_store
+from receiver.transaction import Transaction
+from shared.ids import new_id
+from shared.settings.sections import AeTitleEntry
+from shared.upper_layer.association import Acceptor
+from shared.upper_layer.dimse import (
+    CancelRequest,
+    EchoRequest,
+    EchoResponse,
+    Message,
+    Response,
+    StoreRequest,
+    UnsupportedRequest,
+    UnsupportedResponse,
+)
+from shared.upper_layer.errors import AbortReason, ProtocolError
+from shared.upper_layer.events import (
+    Aborted,
+    AssociateRequested,
+    DataEnded,
+    DataFragment,
+    Event,
+    MessageReceived,
+    ReleaseRequested,
+)
+from shared.upper_layer.negotiation import answer_contexts, answer_roles
+from shared.upper_layer.pdu import Abort, AssociateRequest
+from shared.upper_layer.state import State
+from shared.upper_layer.status import Status
+from shared.upper_layer.user_information import UserInformation
+
+_PDU_HEADER = 6  # bytes, which the maximum length of a PDU does not count (PS3.8 D.1)
+_SMALL_BUFFER = 16 << 10  # enough for what an idle association says
+_LARGE_BUFFER = 256 << 10
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    how: Literal["released", "refused", "aborted"]
+    words: str = ""
+
+
+class Association:
+    """Driven by one thread: `run` returns when the connection is closed."""
+
+    def __init__(self, services: Services, connection: Connection) -> None:
+        dicom = services.settings.dicom
+        self.id = new_id()
+        self._services = services
+        self._settings = services.settings
+        self._connection = connection
+        self._acceptor = Acceptor(dicom.max_pdu_length)
+        self._patience = Patience(services.settings.receiver, dicom.max_pdu_length + _PDU_HEADER)
+        self._buffer = bytearray(_SMALL_BUFFER)
+        self._began = time.monotonic()
+        self._request: AssociateRequest | None = None
+        self._entry: AeTitleEntry | None = None  # set once admitted, as is the transaction
+        self._transaction: Transaction | None = None
+        self._holds_slot = False
+        self._data_set: DataSet | None = None  # set within one
+
+    def run(self) -> None:
+        end = End("aborted", "internal error")
+        try:
+            end = self._converse()
+        except ConnectionLostError as error:
+            end = End("aborted", str(error))
+        except ConnectionEndedError as error:
+            end = End("aborted", str(error))
+            # In Sta2 the connection is closed without a word (PS3.8 AA-2).
+            if self._acceptor.state is State.ESTABLISHED:
+                self._connection.send_last(self._acceptor.abort())
+        except ProtocolError as error:
+            end = End("aborted", f"protocol error: {error}")
+            self._connection.send_last(self._acceptor.abort(error.source, error.reason))
+        except Exception:  # a fault of ours: the thread ends with its traceback
+            if self._acceptor.state is not State.AWAITING_CLOSE:
+                self._connection.send_last(self._acceptor.abort())
+            raise
+        finally:
+            self._free_slot()
+            self._settle(end)
+            self._connection.associated = False
+            self._connection.close()
+            self._report(end)
+
+    def _converse(self) -> End:
+        while True:
+            count, waited = self._connection.receive_into(self._buffer, self._patience.limit())
+            if end := self._take(memoryview(self._buffer)[:count]):
+                return end
+            self._patience.received(count, waited, mid_pdu=self._acceptor.mid_pdu)
+
+    def _take(self, data: memoryview) -> End | None:
+        for event in self._acceptor.receive(data):
+            if isinstance(event, DataFragment):
+                assert self._data_set is not None
+                self._data_set.add(event.payload)
+            elif end := self._handle(event):
+                return end
+        if self._data_set is not None:
+            self._data_set.flush()  # the buffer is about to be filled anew
+            if len(self._buffer) < _LARGE_BUFFER:
+                self._buffer = bytearray(_LARGE_BUFFER)
+        return None
+
+    def _handle(self, event: Event) -> End | None:
+        match event:
+            case AssociateRequested(request):
+                return self._negotiate(request)
+            case MessageReceived(context_id, message):
+                self._begin_message(context_id, message)
+            case DataEnded(context_id):
+                assert self._data_set is not None
+                response = self._data_set.end()
+                self._data_set = None
+                self._respond(context_id, response)
+            case ReleaseRequested():
+                return self._release()
+            case Aborted(source, reason):
+                return End("aborted", f"by the peer: {Abort(source, reason).describe()}")
+        return None
+
+    def _negotiate(self, request: AssociateRequest) -> End | None:
+        self._request = request
+        decision = admit(
+            request, self._connection.peer_address, self._settings, self._services.load()
+        )
+        if isinstance(decision, Admitted) and not self._services.slots.take():
+            decision = AT_LIMIT
+        if isinstance(decision, Refused):
+            code = decision.result, decision.source, decision.reason
+            self._connection.send_last(self._acceptor.reject(*code))
+            return End("refused", f"{','.join(map(str, code))} {decision.words}")
+        self._holds_slot = True
+        self._connection.associated = True
+        self._entry = decision.ae_title
+        self._patience.associated()
+        self._transaction = Transaction(
+            association_record(
+                self.id,
+                self._services.incoming.receiver,
+                request,
+                self._connection.peer_address,
+                decision.ae_title,
+                self._settings,
+            ),
+            self._services.incoming,
+            self._services.syncs.batch(),
+            self._settings.storage.durability,
+        )
+        # The asynchronous operations window is not answered: synchronous (PS3.7 D.3.3.3).
+        ours = UserInformation(
+            implementation_class_uid=self._settings.dicom.implementation_class_uid,
+            implementation_version_name=self._settings.dicom.implementation_version_name,
+            role_selections=answer_roles(request.user_information.role_selections, supports),
+        )
+        contexts = answer_contexts(request.presentation_contexts, supports)
+        self._connection.send(self._acceptor.accept(contexts, ours))
+        return None
+
+    def _begin_message(self, context_id: int, message: Message) -> None:
+        match message:
+            case StoreRequest():
+                self._data_set = self._begin_store(context_id, message)
+            case EchoRequest(message_id):
+                self._respond(context_id, EchoResponse(message_id, Status.SUCCESS))
+            case CancelRequest():
+                pass  # it has no response, and nothing here takes long enough
+            case UnsupportedRequest(command_field, message_id, has_data_set):
+                response = UnsupportedResponse(
+                    message_id, command_field, Status.UNRECOGNIZED_OPERATION
+                )
+                if has_data_set:
+                    self._data_set = PassedOver(response)
+                else:
+                    self._respond(context_id, response)
+            case _:
+                raise ProtocolError("a response to nothing", AbortReason.UNEXPECTED_PDU_PARAMETER)
+
+    def _begin_store(self, context_id: int, request: StoreRequest) -> DataSet:
+        assert self._entry is not None
+        assert self._transaction is not None
+        return begin_store(
+            request,
+            self._acceptor.accepted[context_id].transfer_syntax,
+            self._transaction,
+            self._settings.dicom,
+            self._entry.ignored_sop_classes,
+            under_reserve=self._services.capacity.room().under_reserve,
+        )
+
+    def _respond(self, context_id: int, response: Response) -> None:
+        self._connection.send(self._acceptor.respond(context_id, response))
+
+    def _release(self) -> End:
+        """The commit point: the A-RELEASE-RP says that all is safe."""
+        if self._data_set is not None:
+            raise ProtocolError("A-RELEASE-RQ within a message", AbortReason.UNEXPECTED_PDU)
+        assert self._transaction is not None
+        try:
+            committed = commit(self._transaction, self._services.tree, "released")
+        except OSError as error:
+            log.error("commit failed; the folder stays", id=self.id, error=error.strerror)
+            self._connection.send_last(self._acceptor.abort())
+            return End("aborted", f"by us: commit failed: {error.strerror}")
+        self._free_slot()
+        # What is committed stands, whether or not the peer hears of it.
+        with suppress(ConnectionLostError):
+            self._connection.send(self._acceptor.release_response())
+        if committed:
+            self._announce()
+        return End("released")
+
+    def _settle(self, end: End) -> None:
+        """Whatever ended the association, its transaction ends with it."""
+        if self._data_set is not None:
+            self._data_set.discard()
+        if self._transaction is None or self._entry is None or self._transaction.settled:
+            return
+        tree, retention = self._services.tree, self._settings.storage.aborted_retention
+        try:
+            if self._entry.on_abort == "hold":
+                roll_back(self._transaction, tree, retention, end.words)
+            elif commit(self._transaction, tree, "aborted", end.words):
+                self._announce()
+        except OSError as error:
+            log.error("not set apart; the folder stays", id=self.id, error=error.strerror)
+
+    def _announce(self) -> None:
+        assert self._entry is not None
+        self._services.outbox.put(self.id, self._entry.priority)
+
+    def _free_slot(self) -> None:
+        if self._holds_slot:
+            self._holds_slot = False
+            self._services.slots.free()
+
+    def _report(self, end: End) -> None:
+        if self._request is None:
+            log.debug("connection ended", peer=self._connection.peer_address, reason=end.words)
+            return
+        log_end(
+            self.id,
+            self._request,
+            self._connection.peer_address,
+            contexts_accepted=len(self._acceptor.accepted),
+            instances=self._transaction.instances if self._transaction else [],
+            seconds=time.monotonic() - self._began,
+            end=end.how,
+            reason=end.words,
+        )

@@ -1,0 +1,119 @@
+"""One TCP connection: blocking calls, and a deadline that the watchdog holds them to."""
+
+import math
+import os
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
+
+from receiver.patience import Limit
+
+_LAST_WAIT = 2.0  # seconds for the peer to close after the last PDU
+_SCRATCH = 4096
+
+
+class ConnectionLostError(Exception):
+    """The peer closed the connection or it broke: nothing can be said to it any more."""
+
+
+class ConnectionEndedError(Exception):
+    """The connection was ended from our side; the peer may still be told."""
+
+
+class Connection:
+    """Used by one thread; `end` may be called by any other."""
+
+    def __init__(self, sock: socket.socket, peer_address: str, send_timeout: float) -> None:
+        self.peer_address = _plain(peer_address)
+        self.associated = False  # something may be lost with it
+        self.deadline = math.inf  # of the call under way, in monotonic time
+        self.overdue = ""  # what it means if the deadline passes
+        self._socket = sock
+        self._ended = ""
+        self._closing = threading.Lock()
+        # Else a small response waits for the acknowledgement of the one before it (Nagle).
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # A peer that reads nothing ends here; responses are too small for a second deadline.
+        seconds, part = divmod(send_timeout, 1)
+        timeval = struct.pack("@ll", int(seconds), int(part * 1e6))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+    def receive_into(self, buffer: bytearray, limit: Limit) -> tuple[int, float]:
+        """How many bytes came, at least one, and how many seconds they took.
+
+        Raises:
+            ConnectionEndedError: by `end`, or because the limit is over.
+            ConnectionLostError: by the peer or the network.
+        """
+        began = time.monotonic()
+        self.overdue = limit.words
+        self.deadline = began + limit.seconds
+        try:
+            count = self._socket.recv_into(buffer)
+        except OSError as error:
+            raise ConnectionLostError(_words(error)) from None
+        finally:
+            self.deadline = math.inf
+        if self._ended:
+            raise ConnectionEndedError(self._ended)
+        if not count:
+            raise ConnectionLostError("closed by the peer")
+        # Linux clears it with every delayed acknowledgement; without it most senders, which do
+        # not set TCP_NODELAY, stall 40 ms an instance.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return count, time.monotonic() - began
+
+    def send(self, data: bytes) -> None:
+        """All of `data`.
+
+        Raises:
+            ConnectionLostError: the peer is gone, or does not read.
+        """
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise ConnectionLostError(_words(error)) from None
+
+    def send_last(self, data: bytes) -> None:
+        """An A-ABORT or A-ASSOCIATE-RJ: told if the peer still listens, and no waiting for it."""
+        with suppress(OSError):
+            self._socket.send(data, socket.MSG_DONTWAIT)
+
+    def end(self, words: str) -> None:
+        """Wakes the thread that waits for the peer; `words` say why."""
+        with self._closing:
+            if self._socket.fileno() != -1:
+                self._ended = self._ended or words
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RD)
+
+    def close(self) -> None:
+        """Waits shortly for the peer to close first (PS3.8 Sta13).
+
+        Closing while bytes are unread makes TCP reset the connection, and a reset may destroy the
+        last PDU before the peer has read it.
+        """
+        self.overdue = "not closed by the peer"
+        self.deadline = time.monotonic() + _LAST_WAIT
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            while self._socket.recv(_SCRATCH) and time.monotonic() < self.deadline:
+                pass
+        with self._closing:
+            self._socket.close()
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address as such, also where it came through an IPv6 socket (RFC 4291 2.5.5.2)."""
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return address
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -1,0 +1,77 @@
+"""The receiver process, from its start to its exit code."""
+
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from receiver.incoming import Incoming
+from receiver.server import Server
+from receiver.services import Services
+from shared.settings import Settings
+from shared.tree import StorageTree
+
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+_POLL = 0.05  # seconds
+_STACK = 256 << 10  # bytes: 1000 threads must not ask for 8 GB of addresses
+_MOST_OPEN_FILES = 16384
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> int:
+    """Serves until a SIGTERM or SIGINT, drains, and gives the exit code.
+
+    `ready` is told the address and port once peers can connect. To be called by the main thread.
+
+    Raises:
+        OSError: the storage cannot be used, or the address not listened on.
+    """
+    # Blocked, and waited for below: nothing runs in the middle of something else.
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    usual_stack = threading.stack_size(_STACK)
+    try:
+        _raise_open_files_limit()
+        tree = StorageTree(settings.storage.root)
+        tree.create()
+        services = Services.start(settings, tree, Incoming.create(tree))
+        try:
+            _serve(Server(services), settings.receiver.drain_timeout, ready)
+        finally:
+            services.stop()
+    finally:
+        threading.stack_size(usual_stack)
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+    return 0
+
+
+def _serve(server: Server, drain_timeout: float, ready: Callable[[str, int], None] | None) -> None:
+    server.start()
+    host, port = server.address
+    log.info("receiving", host=host, port=port)
+    if ready is not None:
+        ready(host, port)
+    signal.sigwait(_STOP_SIGNALS)
+    log.info("draining")
+    server.drain()
+    _wait_until_drained(server, drain_timeout)
+    server.close("the receiver is being stopped")
+    log.info("stopped")
+
+
+def _wait_until_drained(server: Server, timeout: float) -> None:
+    """Also ends when the time is over, or at a second signal."""
+    deadline = time.monotonic() + timeout
+    while server.busy and time.monotonic() < deadline:
+        if signal.sigtimedwait(_STOP_SIGNALS, _POLL) is not None:
+            return
+
+
+def _raise_open_files_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

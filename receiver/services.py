@@ -1,0 +1,54 @@
+"""What all associations of one receiver share."""
+
+import threading
+from dataclasses import dataclass, field
+
+from receiver.admission import Load
+from receiver.capacity import Capacity
+from receiver.incoming import Incoming
+from receiver.outbox import Outbox
+from receiver.slots import Slots
+from receiver.syncing import SyncPool
+from shared.settings import Settings
+from shared.tree import StorageTree
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    tree: StorageTree
+    incoming: Incoming
+    slots: Slots
+    capacity: Capacity
+    syncs: SyncPool
+    outbox: Outbox
+    draining: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def start(cls, settings: Settings, tree: StorageTree, incoming: Incoming) -> "Services":
+        return cls(
+            settings,
+            tree,
+            incoming,
+            Slots(settings.receiver.max_associations),
+            Capacity(tree.usage, settings.storage),
+            SyncPool(),
+            Outbox(settings),
+        )
+
+    def load(self) -> Load:
+        return Load(
+            at_limit=self.slots.at_limit,
+            storage_full=self.capacity.room().full,
+            draining=self.draining.is_set(),
+        )
+
+    def stop(self) -> None:
+        """Once no association is left.
+
+        Raises:
+            OSError: our folder in `incoming/` cannot be taken away.
+        """
+        self.syncs.close()
+        self.outbox.close()
+        self.incoming.close()

@@ -1,0 +1,12 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.receivers import LocalReceiver, local_receiver
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[LocalReceiver]:
+    with local_receiver(tmp_path) as running:
+        yield running

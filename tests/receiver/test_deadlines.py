@@ -1,0 +1,126 @@
+import contextlib
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from receiver.connection import Connection, ConnectionLostError
+from receiver.patience import Patience
+from shared.settings.sections import Receiver
+from shared.upper_layer.events import ReleaseConfirmed
+from tests.support.receivers import local_receiver
+from tests.support.samples import data_set
+from tests.support.waiting import wait_for
+
+SETTINGS = Receiver.model_validate(
+    {"artim_timeout": "30s", "pdu_timeout": "60s", "idle_timeout": "600s"}
+)
+SHORT = {"artim_timeout": "500ms", "pdu_timeout": "500ms", "idle_timeout": "60s"}
+
+
+def test_until_the_request_is_whole_artim_runs() -> None:
+    patience = Patience(SETTINGS, longest_pdu=1000)
+    assert patience.limit().seconds == 30
+    patience.received(1, 10, mid_pdu=True)
+    patience.received(5000, 5, mid_pdu=True)
+    assert patience.limit().seconds == 15
+
+
+def test_between_pdus_there_is_the_idle_time_and_within_one_less() -> None:
+    patience = Patience(SETTINGS, longest_pdu=1000)
+    patience.associated()
+    patience.received(200, 1, mid_pdu=False)
+    assert patience.limit().seconds == 600
+    patience.received(1, 500, mid_pdu=True)
+    assert patience.limit().seconds == 60
+    patience.received(1, 20, mid_pdu=True)
+    assert patience.limit().seconds == 40
+    patience.received(1, 1, mid_pdu=False)
+    assert patience.limit().seconds == 600
+
+
+def test_a_stream_of_pdus_that_never_pauses_between_two_is_no_trickle() -> None:
+    patience = Patience(SETTINGS, longest_pdu=1000)
+    patience.associated()
+    for _ in range(100):
+        patience.received(500, 10, mid_pdu=True)
+        assert patience.limit().seconds > 0
+
+
+def trickle(sock: socket.socket, data: bytes) -> float:
+    """Sends a byte every 50 ms; how long it was let to."""
+    began = time.monotonic()
+    with contextlib.suppress(OSError):
+        for position in range(len(data)):
+            sock.sendall(data[position : position + 1])
+            sock.settimeout(0.05)
+            with contextlib.suppress(TimeoutError):
+                if not sock.recv(100):
+                    break
+    return time.monotonic() - began
+
+
+def test_a_connection_without_a_request_ends_without_a_word(tmp_path: Path) -> None:
+    with local_receiver(tmp_path, receiver=SHORT) as receiver, receiver.scu() as scu:
+        assert scu.rest() == b""
+
+
+def test_a_request_that_trickles_in_is_not_waited_for(tmp_path: Path) -> None:
+    with local_receiver(tmp_path, receiver=SHORT) as receiver, receiver.scu() as scu:
+        assert trickle(scu.socket, b"\x01\x00\x00\x00\x01\x00" + bytes(300)) < 3
+        wait_for(lambda: not receiver.server.connections())
+
+
+def test_an_instance_that_trickles_in_ends_the_association(tmp_path: Path) -> None:
+    with local_receiver(tmp_path, receiver=SHORT) as receiver:
+        scu = receiver.associated()
+        scu.store("1.2.3", data_set(100))
+        scu.command(1, scu.store_request("1.2.4"))
+        pdu = b"".join(scu.requestor.data_pdus(1, memoryview(data_set(1000)), True))
+        assert trickle(scu.socket, pdu) < 3
+        wait_for(receiver.aborted)
+        assert receiver.aborted_delivery().reason == "a PDU was not ended in time"
+        assert receiver.committed() == []
+
+
+def test_a_peer_that_falls_silent_is_aborted_after_the_idle_time(tmp_path: Path) -> None:
+    limits = SHORT | {"idle_timeout": "500ms"}
+    with local_receiver(tmp_path, receiver=limits) as receiver:
+        with receiver.associated() as scu:
+            scu.store("1.2.3", data_set(100))
+            assert scu.aborted() == (2, 0)
+        wait_for(receiver.aborted)
+        assert receiver.aborted_delivery().reason == "no traffic"
+        assert not receiver.services.slots.taken
+
+
+def test_a_slow_peer_that_keeps_sending_whole_pdus_is_let_be(tmp_path: Path) -> None:
+    limits = {"artim_timeout": "1s", "pdu_timeout": "1s", "idle_timeout": "1s"}
+    with local_receiver(tmp_path, receiver=limits) as receiver, receiver.associated() as scu:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            assert scu.echo() == 0
+            time.sleep(0.1)
+        scu.release()
+
+
+def test_a_peer_that_does_not_close_after_the_release_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.connection._LAST_WAIT", 0.3)
+    with local_receiver(tmp_path) as receiver, receiver.associated() as scu:
+        scu.ask_release()
+        scu.expect(ReleaseConfirmed)
+        wait_for(lambda: not receiver.server.connections(), timeout=3)
+
+
+def test_a_peer_that_reads_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        accepted, (address, _) = listener.accept()
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    connection = Connection(accepted, address, send_timeout=0.2)
+    with peer, pytest.raises(ConnectionLostError):
+        connection.send(bytes(100_000_000))
+    connection.close()
