@@ -9,7 +9,6 @@ from shared.settings import Settings
 from shared.settings.fields import caller_matches
 from shared.settings.sections import AeTitleEntry, Receiver
 from shared.sop_classes import VERIFICATION, is_storage
-from shared.uid import is_uid
 from shared.upper_layer.pdu import APPLICATION_CONTEXT, AssociateRequest
 
 _PROTOCOL_VERSION_1: Final = 1  # bit 0; the other bits are not tested (PS3.8 table 9-11)
@@ -73,7 +72,7 @@ def admit(
 
 def supports(abstract_syntax: str) -> bool:
     """Whether a presentation context for this SOP class is accepted."""
-    return abstract_syntax == VERIFICATION or _stores(abstract_syntax)
+    return abstract_syntax == VERIFICATION or is_storage(abstract_syntax)
 
 
 def _called(title: str, settings: Settings) -> AeTitleEntry | None:
@@ -102,8 +101,4 @@ def _listed(title: str, address: str, callers: Iterable[str]) -> bool:
 
 
 def _proposes_storage(request: AssociateRequest) -> bool:
-    return any(_stores(context.abstract_syntax) for context in request.presentation_contexts)
-
-
-def _stores(abstract_syntax: str) -> bool:
-    return is_uid(abstract_syntax) and is_storage(abstract_syntax)
+    return any(is_storage(context.abstract_syntax) for context in request.presentation_contexts)

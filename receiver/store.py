@@ -44,7 +44,7 @@ def judge(
     request: StoreRequest, ignored_sop_classes: Container[str], *, under_reserve: bool
 ) -> Answer | None:
     """The answer that is settled before the data set comes; None: it is to be stored."""
-    if not is_uid(request.sop_class_uid) or not is_storage(request.sop_class_uid):
+    if not is_storage(request.sop_class_uid):
         return NOT_STORAGE
     if not is_uid(request.sop_instance_uid):
         return NOT_A_UID

@@ -2,6 +2,8 @@
 
 from pydicom._uid_dict import UID_dictionary
 
+from shared.uid import is_uid
+
 _STANDARD_ROOT = "1.2.840.10008."
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 VERIFICATION = "1.2.840.10008.1.1"
@@ -22,6 +24,8 @@ def is_storage(uid: str) -> bool:
     """
     entry = UID_dictionary.get(uid)
     if entry is None:
+        if not is_uid(uid):
+            return False
         return uid.startswith(_STORAGE_ROOT) or not uid.startswith(_STANDARD_ROOT)
     name, kind = entry[0], entry[1]
     if kind != "SOP Class" or uid in _NOT_STORAGE:
