@@ -17,9 +17,9 @@ def task_name(queue: Queue) -> str:
     return f"penstock.{queue}"
 
 
-def celery_app(url: str) -> Celery:
+def celery_app(url: str, *, events: type | None = None) -> Celery:
     """An app that can publish and, given tasks, consume. Opens no connection yet."""
-    app = Celery("penstock", broker=url, set_as_current=False)
+    app = Celery("penstock", broker=url, events=events, set_as_current=False)
     app.conf.update(
         task_acks_late=True,
         task_reject_on_worker_lost=False,

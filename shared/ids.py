@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 
-_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{12}")
+_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{12}", re.ASCII)
 
 
 def new_id() -> str:

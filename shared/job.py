@@ -115,5 +115,9 @@ class Job(Record):
     @property
     def reason(self) -> str:
         """Why it failed, in words; empty where it did not."""
-        failed = (f"{name}: {end.reason}" for name, end in self.destinations.items() if end.failed)
+        failed = (
+            f"{name}: {end.reason}"
+            for name, end in self.destinations.items()
+            if end.state is DestinationState.FAILED
+        )
         return self.failure or "; ".join(failed)

@@ -42,4 +42,5 @@ def configure(settings: Log, part: str) -> None:
             foreign_pre_chain=common,
         )
     )
+    logging.captureWarnings(True)
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 _PREAMBLE = bytes(128)  # zero: a preamble can hold an executable (CVE-2019-11687)
 _MAGIC = b"DICM"
-_LONG_VRS = {b"OB", b"OW", b"UN", b"SQ", b"OF", b"OD", b"OL", b"OV", b"UC", b"UR", b"UT"}
+_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_FIRST_READ = 4096  # nearly always enough
 _MAX_HEAD = 1 << 20  # no honest file meta is longer
 
 _MEDIA_STORAGE_SOP_CLASS_UID = 0x0002
@@ -71,13 +72,13 @@ def read_file_meta(path: Path) -> FileMeta:
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(4096)
+        head = file.read(_FIRST_READ)
         try:
-            return _parse(head)
+            return _parse(head, whole=len(head) < _FIRST_READ)
         except _ShortError:
             head += file.read(_MAX_HEAD)
         try:
-            return _parse(head)
+            return _parse(head, whole=True)
         except _ShortError:
             raise NotPart10Error("the file meta information is torn") from None
 
@@ -86,12 +87,13 @@ class _ShortError(Exception):
     """The head goes on past the bytes at hand."""
 
 
-def _parse(head: bytes) -> FileMeta:
+def _parse(head: bytes, *, whole: bool) -> FileMeta:
+    """`whole`: the file has no more than these bytes."""
     if head[128:132] != _MAGIC:
         raise NotPart10Error("there is no DICM prefix after the preamble")
     texts: dict[int, str] = {}
     position = 132
-    while True:
+    while not (whole and position == len(head)):  # a data set may be empty
         # Group 0002 is Explicit VR Little Endian; its end is where another group begins, since
         # a wrong (0002,0000) is a common fault of writers.
         group, element, vr, length = _header(head, position)
@@ -102,29 +104,31 @@ def _parse(head: bytes) -> FileMeta:
             raise _ShortError
         texts[element] = head[position : position + length].decode("latin-1").rstrip("\x00 ")
         position += length
-        if position == len(head):
-            if len(head) < 4096:
-                break  # a data set without elements
-            raise _ShortError
-    try:
-        return FileMeta(
-            sop_class_uid=texts[_MEDIA_STORAGE_SOP_CLASS_UID],
-            sop_instance_uid=texts[_MEDIA_STORAGE_SOP_INSTANCE_UID],
-            transfer_syntax_uid=texts[_TRANSFER_SYNTAX_UID],
-            data_set_offset=position,
-        )
-    except KeyError as missing:
-        raise NotPart10Error(f"file meta lacks (0002,{missing.args[0]:04X})") from None
+    return FileMeta(
+        sop_class_uid=_required(texts, _MEDIA_STORAGE_SOP_CLASS_UID),
+        sop_instance_uid=_required(texts, _MEDIA_STORAGE_SOP_INSTANCE_UID),
+        transfer_syntax_uid=_required(texts, _TRANSFER_SYNTAX_UID),
+        data_set_offset=position,
+    )
+
+
+def _required(texts: dict[int, str], element: int) -> str:
+    if text := texts.get(element):
+        return text
+    raise NotPart10Error(f"file meta lacks (0002,{element:04X})")
 
 
 def _header(head: bytes, position: int) -> tuple[int, int, bytes, int]:
-    if position + 12 > len(head):
-        if position + 4 <= len(head):
-            group, element = struct.unpack_from("<HH", head, position)
-            if group != 0x0002:
-                return group, element, b"", 0
+    if position + 4 > len(head):
         raise _ShortError
-    group, element, vr, short = struct.unpack_from("<HH2sH", head, position)
+    group, element = struct.unpack_from("<HH", head, position)
+    if group != 0x0002:
+        return group, element, b"", 0
+    if position + 8 > len(head):
+        raise _ShortError
+    vr, short = struct.unpack_from("<2sH", head, position + 4)
     if vr in _LONG_VRS:
+        if position + 12 > len(head):
+            raise _ShortError
         return group, element, vr, struct.unpack_from("<I", head, position + 8)[0]
     return group, element, vr, short

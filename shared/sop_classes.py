@@ -38,6 +38,8 @@ def uid_of(name_or_uid: str) -> str | None:
     """The UID of a SOP class given by keyword (`CTImageStorage`) or by UID; None if unknown."""
     if name_or_uid[:1].isdigit():
         return name_or_uid
+    if not name_or_uid:
+        return None  # which is the keyword of some retired ones
     for uid, (_, kind, _, _, keyword) in UID_dictionary.items():
         if keyword == name_or_uid and kind == "SOP Class":
             return uid

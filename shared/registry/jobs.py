@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from redis import Redis
 
-from shared.job import MAY_FOLLOW, DestinationState, Job, JobState
+from shared.job import MAY_FOLLOW, DestinationEnd, DestinationState, Job, JobState
 from shared.registry import keys, scripts
 
 _HISTORY_LENGTH = 1000
@@ -22,6 +22,11 @@ class DestinationProgress:
     failed: int = 0
     reason: str = ""
     retry_at: float | None = None  # POSIX time
+
+    @classmethod
+    def ended(cls, end: DestinationEnd) -> "DestinationProgress":
+        total = end.delivered + end.failed
+        return cls(end.state, total, end.delivered, end.warnings, end.failed, end.reason)
 
 
 class JobRecords:
@@ -40,15 +45,23 @@ class JobRecords:
             "instances": job.instances,
             "size": job.size,
             "incomplete": int(job.incomplete),
+            "reason": job.reason,
         }
+        if job.result:
+            fields["attempt"] = job.result.attempt
         flat = [value for item in fields.items() for value in item]
-        created = round(job.created.timestamp() * 1000)
         made = scripts.run(
-            self._redis, "create_job", job.id, state, job.ae_title, created, event, *flat
+            self._redis,
+            "create_job",
+            job.id,
+            state,
+            job.ae_title,
+            round(job.created.timestamp() * 1000),
+            event,
+            len(flat),
+            *flat,
+            *_destinations(job),
         )
-        if made:
-            for name in job.export_to:
-                self.set_destination(job.id, name, DestinationProgress(DestinationState.PENDING))
         return bool(made)
 
     def move(self, job_id: str, state: JobState, event: str = "", **fields: str | int) -> bool:
@@ -72,7 +85,18 @@ class JobRecords:
         return old in sources
 
     def set_destination(self, job_id: str, name: str, progress: DestinationProgress) -> None:
-        self._redis.hset(keys.DESTINATIONS + job_id, name, json.dumps(asdict(progress)))
+        self._redis.hset(keys.DESTINATIONS + job_id, name, _json(progress))
 
     def remove(self, job_id: str) -> None:
         scripts.run(self._redis, "remove_job", job_id)
+
+
+def _destinations(job: Job) -> list[str]:
+    """Names and JSON, in turn, of how the disk says that a job's destinations stand."""
+    progress = dict.fromkeys(job.export_to, DestinationProgress(DestinationState.PENDING))
+    progress |= {name: DestinationProgress.ended(end) for name, end in job.destinations.items()}
+    return [text for name, each in progress.items() for text in (name, _json(each))]
+
+
+def _json(progress: DestinationProgress) -> str:
+    return json.dumps(asdict(progress))

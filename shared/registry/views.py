@@ -59,7 +59,7 @@ def list_jobs(
     if ae_title is not None:
         indexes.append(keys.JOBS_BY_AE_TITLE + ae_title)
     if len(indexes) == 2:
-        found = redis.zinter([*indexes, keys.JOBS_BY_TIME], aggregate="MIN")
+        found = redis.zinter(indexes, aggregate="MIN")  # both by time
         ids = cast("list[str]", found)[::-1][:limit]
     else:
         ids = _newest(redis, indexes[0] if indexes else keys.JOBS_BY_TIME, limit)

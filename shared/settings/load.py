@@ -3,9 +3,8 @@
 import os
 import reprlib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_settings import (
@@ -21,7 +20,7 @@ from shared.settings.model import ENV_PREFIX, Settings
 DEFAULT_FILE = Path("penstock.toml")
 _FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
 _SECRETS_VARIABLE = f"{ENV_PREFIX}SECRETS_DIR"
-_SECRET = {"redis.url"}  # may hold a password: never in an error
+_SECRET = "redis"  # this section may hold a password: no value of it in an error
 
 
 class InvalidSettingsError(Exception):
@@ -50,8 +49,8 @@ def load(path: Path | None = None) -> Settings:
     try:
         settings = _class_reading(path)()
     except ValidationError as error:
-        raise InvalidSettingsError(source, map(_fault, error.errors())) from None
-    except (OSError, tomllib.TOMLDecodeError, SettingsError) as error:
+        raise InvalidSettingsError(source, _faults(error)) from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, SettingsError) as error:
         raise InvalidSettingsError(source, [str(error)]) from None
     base = path.resolve().parent if path else Path.cwd()
     storage = settings.storage.model_copy(update={"root": base / settings.storage.root})
@@ -95,6 +94,7 @@ def _class_reading(path: Path | None) -> type[Settings]:
             secrets = NestedSecretsSettingsSource(
                 file_secret_settings,
                 secrets_dir=os.environ.get(_SECRETS_VARIABLE),
+                secrets_dir_missing="error",
                 secrets_nested_delimiter="__",
             )
             return secrets, env_settings, TomlConfigSettingsSource(settings_cls, path)
@@ -102,13 +102,24 @@ def _class_reading(path: Path | None) -> type[Settings]:
     return _SettingsFrom
 
 
-def _fault(error: Any) -> str:
-    field = ".".join(str(part) for part in error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
-    if not field:
-        return str(message)
-    if error["type"] == "extra_forbidden":
-        return f"{field}: no such setting"
-    if error["type"] == "missing" or field in _SECRET:
-        return f"{field}: {message}"
-    return f"{field}: {message} (is {reprlib.repr(error['input'])})"
+def _faults(error: ValidationError) -> Iterator[str]:
+    for each in error.errors():
+        place = _place(each["loc"])
+        message = each["msg"].removeprefix("Value error, ")
+        if not place:  # faults between sections: each names its field itself
+            yield from message.splitlines()
+            continue
+        field = ".".join(map(str, place))
+        if each["type"] == "extra_forbidden":
+            yield f"{field}: no such setting"
+        elif each["type"] == "missing" or place[0] == _SECRET:
+            yield f"{field}: {message}"
+        else:
+            yield f"{field}: {message} (is {reprlib.repr(each['input'])})"
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where it stands in the file: pydantic also counts a pipeline's kind as a level."""
+    if location[:1] == ("pipelines",):
+        location = location[:2] + location[3:]
+    return location

@@ -53,11 +53,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> "Settings":
-        if faults := list(self._faults()):
-            raise ValueError("; ".join(faults))
+        if faults := self._faults():
+            raise ValueError("\n".join(faults))
         return self
 
-    def _faults(self) -> "list[str]":
+    def _faults(self) -> list[str]:
         faults = []
         titles = [entry.title for entry in self.ae_titles]
         if not titles:

@@ -32,7 +32,7 @@ class Dicom(Section):
     """What both sides, SCP and SCU, say of themselves (PS3.7 D.3.3.2)."""
 
     implementation_class_uid: Uid = "1.3.6.1.4.1.30071.8"
-    implementation_version_name: Annotated[str, Field(max_length=16)] = "fo-dicom 4.0.0"
+    implementation_version_name: Annotated[str, Field(pattern="^[ -~]{1,16}$")] = "fo-dicom 4.0.0"
     max_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
 
 

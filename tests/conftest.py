@@ -1,0 +1,25 @@
+"""A real Redis-compatible server for every test that needs one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from deploy.embedded_server import EmbeddedServer
+from shared.registry.connection import connect
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One server for the whole run; its `url` is what to connect to."""
+    with EmbeddedServer(Path(tmp_path_factory.mktemp("redis"))) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: EmbeddedServer) -> Iterator[Redis]:
+    """A client of that server, which is empty."""
+    with connect(redis_server.url) as client:
+        client.flushall()
+        yield client

@@ -1,0 +1,192 @@
+"""Writing the job records."""
+
+from itertools import product
+
+import pytest
+from redis import Redis
+
+from shared.job import MAY_FOLLOW, DestinationEnd, DestinationState, JobState, Result
+from shared.registry.jobs import DestinationProgress, JobRecords
+from shared.registry.views import JobView, find_job, history, list_jobs
+from tests.shared.registry.jobs import EPOCH, create_in, job
+
+PAIRS = list(product(JobState, JobState))
+LEGAL = [(old, new) for old, new in PAIRS if old in MAY_FOLLOW[new]]
+ILLEGAL = [(old, new) for old, new in PAIRS if old not in MAY_FOLLOW[new]]
+
+
+@pytest.fixture
+def records(redis: Redis) -> JobRecords:
+    return JobRecords(redis)
+
+
+def states_that_list(redis: Redis, job_id: str) -> list[JobState]:
+    return [state for state in JobState if job_id in ids(list_jobs(redis, state=state))]
+
+
+def ids(jobs: list[JobView]) -> list[str]:
+    return [each.id for each in jobs]
+
+
+def test_a_new_record_says_what_the_job_says(redis: Redis, records: JobRecords):
+    made = job(incomplete=True, export_to=("PACS", "ARCHIVE"))
+    assert records.create(made, JobState.QUEUED, "dispatched")
+    view = find_job(redis, made.id)
+    assert view == JobView(
+        id=made.id,
+        state=JobState.QUEUED,
+        delivery=made.delivery,
+        pipeline="brain-segmentation",
+        ae_title="BRAIN",
+        calling_ae_title="CT01",
+        priority="stat",
+        instances=321,
+        size=168_034_304,
+        incomplete=True,
+        created=EPOCH,
+        updated=view.updated,
+        attempt=0,
+        reason="",
+        retry_at=None,
+        destinations={
+            "PACS": DestinationProgress(DestinationState.PENDING),
+            "ARCHIVE": DestinationProgress(DestinationState.PENDING),
+        },
+    )
+    (line,) = history(redis, made.id)
+    assert (line.state, line.what) == ("queued", "dispatched")
+    assert line.at == view.updated
+
+
+def test_a_complete_delivery_is_not_called_incomplete(redis: Redis, records: JobRecords):
+    records.create(job(), JobState.QUEUED, "dispatched")
+    assert find_job(redis, job().id).incomplete is False
+
+
+def test_a_record_is_made_once(redis: Redis, records: JobRecords):
+    assert records.create(job(export_to=("PACS",)), JobState.QUEUED, "dispatched")
+    records.move(job().id, JobState.RUNNING, "attempt 1 started")
+    records.set_destination(job().id, "PACS", DestinationProgress(DestinationState.SENDING))
+    before = find_job(redis, job().id)
+    assert not records.create(job(instances=1), JobState.QUEUED, "dispatched again")
+    assert find_job(redis, job().id) == before
+    assert len(history(redis, job().id)) == 2
+    assert states_that_list(redis, job().id) == [JobState.RUNNING]
+
+
+def test_a_record_made_from_the_disk_says_what_was_finished_before(
+    redis: Redis, records: JobRecords
+):
+    ends = {
+        "PACS": DestinationEnd(
+            state=DestinationState.DELIVERED_WITH_WARNINGS, delivered=5, warnings=2
+        ),
+        "ARCHIVE": DestinationEnd(
+            state=DestinationState.FAILED, delivered=1, failed=4, reason="refused"
+        ),
+    }
+    made = job(
+        export_to=("PACS", "ARCHIVE", "NEXT"),
+        result=Result(attempt=2, folder="attempts/2/output"),
+        destinations=ends,
+    )
+    records.create(made, made.state, "found on disk")
+    view = find_job(redis, made.id)
+    assert view.attempt == 2
+    assert view.reason == "ARCHIVE: refused"
+    assert view.destinations == {
+        "PACS": DestinationProgress(
+            DestinationState.DELIVERED_WITH_WARNINGS, total=5, delivered=5, warnings=2
+        ),
+        "ARCHIVE": DestinationProgress(
+            DestinationState.FAILED, total=5, delivered=1, failed=4, reason="refused"
+        ),
+        "NEXT": DestinationProgress(DestinationState.PENDING),
+    }
+
+
+@pytest.mark.parametrize(("old", "new"), LEGAL)
+def test_a_legal_move_moves_record_indexes_and_history(
+    redis: Redis, records: JobRecords, old: JobState, new: JobState
+):
+    create_in(records, old, job())
+    before = len(history(redis, job().id))
+    assert records.move(job().id, new, "moved")
+    assert find_job(redis, job().id).state is new
+    assert states_that_list(redis, job().id) == [new]
+    lines = history(redis, job().id)
+    assert len(lines) == before + 1
+    assert (lines[-1].state, lines[-1].what) == (new, "moved")
+
+
+@pytest.mark.parametrize(("old", "new"), ILLEGAL)
+def test_an_illegal_move_changes_nothing(
+    redis: Redis, records: JobRecords, old: JobState, new: JobState
+):
+    create_in(records, old, job())
+    before = find_job(redis, job().id), history(redis, job().id)
+    assert not records.move(job().id, new, "moved", reason="no", attempt=9)
+    assert (find_job(redis, job().id), history(redis, job().id)) == before
+    assert states_that_list(redis, job().id) == [old]
+
+
+def test_a_move_may_set_fields(redis: Redis, records: JobRecords):
+    records.create(job(), JobState.QUEUED, "dispatched")
+    records.move(job().id, JobState.RUNNING, "started", attempt=2)
+    assert find_job(redis, job().id).attempt == 2
+    at = round(EPOCH.timestamp() * 1000)
+    records.move(job().id, JobState.QUEUED, "failed once", reason="exit code 3", retry_at=at)
+    view = find_job(redis, job().id)
+    assert (view.reason, view.retry_at, view.attempt) == ("exit code 3", EPOCH, 2)
+
+
+def test_a_move_without_an_event_leaves_no_line(redis: Redis, records: JobRecords):
+    records.create(job(), JobState.QUEUED, "dispatched")
+    assert records.move(job().id, JobState.RUNNING)
+    assert [line.what for line in history(redis, job().id)] == ["dispatched"]
+
+
+def test_a_move_of_a_job_without_a_record_makes_none(redis: Redis, records: JobRecords):
+    assert not records.move(job().id, JobState.RUNNING, "started", attempt=1)
+    assert redis.dbsize() == 0
+
+
+def test_history_is_in_order_and_capped(redis: Redis, records: JobRecords):
+    records.create(job(), JobState.QUEUED, "dispatched")
+    for number in range(1500):
+        records.move(job().id, JobState.QUEUED, f"{number}")
+    lines = [line.what for line in history(redis, job().id)]
+    assert 1000 <= len(lines) < 1300  # the server trims whole blocks
+    assert lines == [f"{number}" for number in range(1500)][-len(lines) :]
+
+
+def test_a_destination_is_as_it_was_last_told(redis: Redis, records: JobRecords):
+    records.create(job(export_to=("PACS", "ARCHIVE")), JobState.EXPORTING, "found on disk")
+    retrying = DestinationProgress(
+        DestinationState.RETRYING, 10, 4, 1, 2, "connection refused", EPOCH.timestamp()
+    )
+    records.set_destination(job().id, "PACS", DestinationProgress(DestinationState.SENDING, 10, 3))
+    records.set_destination(job().id, "PACS", retrying)
+    assert find_job(redis, job().id).destinations == {
+        "PACS": retrying,
+        "ARCHIVE": DestinationProgress(DestinationState.PENDING),
+    }
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_removed_job_leaves_no_key(redis: Redis, records: JobRecords, state: JobState):
+    create_in(records, state, job(export_to=("PACS",)))
+    records.remove(job().id)
+    assert redis.keys("*") == []
+
+
+def test_removing_a_job_leaves_the_others_alone(redis: Redis, records: JobRecords):
+    other = job("20261122T104907-aaaaaaaaaaaa", export_to=("PACS",))
+    for each in (job(), other):
+        records.create(each, JobState.QUEUED, "dispatched")
+    before = find_job(redis, other.id)
+    records.remove(job().id)
+    records.remove(job().id)
+    assert list_jobs(redis) == [before]
+    assert list_jobs(redis, state=JobState.QUEUED, ae_title="BRAIN") == [before]
+    assert len(history(redis, other.id)) == 1
