@@ -2,6 +2,7 @@
 
 from shared.job import Job, JobState
 from shared.registry.gate import Priority, Queue, Step
+from shared.registry.jobs import DestinationProgress
 from workers.context import WorkerContext
 
 
@@ -43,6 +44,8 @@ def advance(context: WorkerContext, job: Job, event: str = "") -> None:
     state = job.state
     known = not context.records.create(job, state, event or "found on disk")
     if known and state is not JobState.QUEUED:  # a pipeline under way is the gate's to tell
+        for name, end in job.destinations.items():
+            context.records.set_destination(job.id, name, DestinationProgress.ended(end))
         context.records.move(job.id, state, event, reason=job.reason)
     for step in next_steps(job):
         context.line.submit(step)

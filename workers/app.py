@@ -8,6 +8,7 @@ from shared.broker import celery_app, task_name
 from shared.registry.gate import Queue
 from workers.context import WorkerContext
 from workers.dispatch import dispatch
+from workers.events import Events
 from workers.export import export
 from workers.pipeline_step import run_pipeline
 from workers.step_runner import Body, StepFailedError, run_step
@@ -21,7 +22,7 @@ BODIES: dict[Queue, Body] = {
 
 def worker_app(context: WorkerContext, url: str) -> Celery:
     """An app whose tasks take a step's id and a token, and run the step's body."""
-    app = celery_app(url)
+    app = celery_app(url, events=Events)
     for queue, body in BODIES.items():
         _add_task(app, context, queue, body)
     return app

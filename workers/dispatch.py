@@ -6,7 +6,8 @@ from pathlib import Path
 import structlog
 
 from shared import durable
-from shared.delivery import DELIVERY_FILE, Delivery, read_delivery
+from shared.delivery import Delivery, read_delivery
+from shared.locked_file import LockedFile
 from shared.settings.sections import AeTitleEntry
 from workers.advance import advance
 from workers.context import WorkerContext
@@ -19,40 +20,45 @@ log = structlog.get_logger()
 
 DISPATCHED_FILE = "dispatched"  # every job of the plan has its folder
 _LOOK_AGAIN = 5.0  # seconds
+_BUSY_DELAY = 2.0
 
 
 def dispatch(context: WorkerContext, lease: Lease) -> Outcome:
     """The body of a dispatch step, whose id is the delivery's."""
     delivery_id = lease.run.step.id
-    folder = _find(context, delivery_id)
-    if folder is None:
+    found = _find(context, delivery_id)
+    if found is None:
         # Never a success: the storage may be away, or a receiver elsewhere not yet visible.
         return TryAgain(_LOOK_AGAIN, "the delivery is not on this storage")
+    folder, delivery = found
     if folder.parent == context.tree.quarantine:
         return Done()
-    delivery = read_delivery(folder)
     entry = _ae_title(context, delivery)
     if entry is None:
         _quarantine(context, folder, delivery)
         return Done()
     folder = _take_over(context, folder)
-    plan = _plan(context, folder, delivery, entry)
-    for planned in plan.jobs:
-        lease.check()
-        job_folder = JobFolder(context.tree, planned.id)
-        job_folder.create(planned, delivery, folder)
-        advance(context, job_folder.read(), f"dispatched, {planned.instances} instances")
-    durable.write_file(folder / DISPATCHED_FILE, b"")
+    lock = LockedFile.try_lock(folder / "dispatch.lock")
+    if lock is None:
+        return TryAgain(_BUSY_DELAY, "another dispatch of it is under way", counted=False)
+    with lock:
+        plan = _plan(context, folder, delivery, entry)
+        for planned in plan.jobs:
+            lease.check()
+            job_folder = JobFolder(context.tree, planned.id)
+            job_folder.create(planned, delivery, folder)
+            advance(context, job_folder.read(), f"dispatched, {planned.instances} instances")
+        durable.write_file(folder / DISPATCHED_FILE, b"")
     log.info("delivery dispatched", delivery=delivery_id, jobs=[job.id for job in plan.jobs])
     return Done()
 
 
-def _find(context: WorkerContext, delivery_id: str) -> Path | None:
+def _find(context: WorkerContext, delivery_id: str) -> tuple[Path, Delivery] | None:
     tree = context.tree
     # In the order in which it moves, so that one that moves now is found at its next place.
     for parent in (tree.committed, tree.deliveries, tree.quarantine):
-        if (parent / delivery_id / DELIVERY_FILE).exists():
-            return parent / delivery_id
+        with contextlib.suppress(FileNotFoundError):
+            return parent / delivery_id, read_delivery(parent / delivery_id)
     return None
 
 

@@ -82,8 +82,10 @@ class _Export:
             return self._end(f"no destination is named {self.name!r} any more")
         try:
             files = self._files()
-        except (NotPart10Error, OSError) as error:
+        except NotPart10Error as error:
             return self._end(f"a result cannot be read: {error}")
+        except OSError as error:  # its text has the file's name, which is the program's choice
+            return self._end(f"a result cannot be read: {error.strerror}")
         self.total = len(files)
         owed = [file for file in files if file.name not in self.sent_log.final]
         if owed:
@@ -110,23 +112,35 @@ class _Export:
         contexts = contexts_for(file.meta for file in files)
         self.lease.check_before_send()
         with associate(peer, Caller.of(self.context.settings), contexts) as association:
-            for file in files:
-                self._keep_pace()
-                self.lease.check_before_send()
-                self._send_one(association, file)
+            later = self._send_all(association, files)
+        # Only now: the release lets the destination keep what it has said yes to.
+        if later:
+            raise _LaterError(later)
 
-    def _send_one(self, association: ScuAssociation, file: Outgoing) -> None:
+    def _send_all(self, association: ScuAssociation, files: list[Outgoing]) -> str:
+        """Ends early if the destination asks to come again later, and says why."""
+        for file in files:
+            self._keep_pace()
+            self.lease.check_before_send()
+            if later := self._send_one(association, file):
+                return later
+        return ""
+
+    def _send_one(self, association: ScuAssociation, file: Outgoing) -> str:
+        """Why the destination is to be asked again later; empty where it is not."""
         if not association.accepts(file.meta):
             self.sent_log.record(file.name, Verdict.FAILED, None)
-            return
+            return ""
         response = association.store(file.path, file.meta)
-        verdict = judge(response.status)
+        earlier = self.sent_log.answers(file.name, response.status)
+        verdict = judge(response.status, earlier)
         self.sent_log.record(file.name, verdict, response.status)
         if verdict is Verdict.LATER:
-            raise _LaterError(f"status {response.status:04X}")
+            return f"status {response.status:04X}"
         if verdict is Verdict.UNKNOWN:
-            raise _LaterError("a response without a status")
+            return "a response without a status"
         self._tell(DestinationState.SENDING)
+        return ""
 
     def _keep_pace(self) -> None:
         rate = self.context.settings.exporter.rate_limit
@@ -151,9 +165,9 @@ class _Export:
 
     def _end(self, reason: str = "") -> Outcome:
         """Nothing is owed any more, or nothing can be sent: how it ended goes on record."""
-        log_ = self.sent_log
-        failed = log_.count(Verdict.FAILED)
-        warnings = log_.count(Verdict.WARNING)
+        warnings = self.sent_log.count(Verdict.WARNING)
+        delivered = self.sent_log.count(Verdict.DELIVERED) + warnings
+        failed = max(self.total - delivered, self.sent_log.count(Verdict.FAILED))
         if failed and not reason:
             reason = f"{failed} of {self.total} instances were refused for good"
         state = DestinationState.DELIVERED
@@ -163,17 +177,12 @@ class _Export:
             state = DestinationState.DELIVERED_WITH_WARNINGS
         end = DestinationEnd(
             state=state,
-            delivered=log_.count(Verdict.DELIVERED) + warnings,
+            delivered=delivered,
             warnings=warnings,
             failed=failed,
             reason=reason,
         )
-        job = self.folder.update(
-            lambda job: job.model_copy(
-                update={"destinations": {**job.destinations, self.name: end}}
-            )
-        )
-        self._tell(state, reason=reason)
+        job = self.folder.update(lambda job: job.with_destination(self.name, end))
         advance(self.context, job, f"{self.name}: {state}")
         return Failed(f"{self.name}: {reason}") if reason else Done()
 

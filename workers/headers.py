@@ -8,15 +8,15 @@ from shared.delivery import Record
 
 
 class Headers(Record):
-    """UIDs and kind of an instance; no names, no dates. None: the data set cannot be parsed."""
+    """UIDs and kind of an instance; no names, no dates."""
 
     study_instance_uid: str | None = None
     series_instance_uid: str | None = None
     modality: str | None = None
-    readable: bool = True
+    readable: bool = True  # a data set was parsed that has what every SOP instance has
 
 
-_TAGS = ["StudyInstanceUID", "SeriesInstanceUID", "Modality"]
+_TAGS = ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality"]
 
 
 def read_headers(path: Path) -> Headers:
@@ -27,6 +27,8 @@ def read_headers(path: Path) -> Headers:
             study_instance_uid=_text(data_set.get("StudyInstanceUID")),
             series_instance_uid=_text(data_set.get("SeriesInstanceUID")),
             modality=_text(data_set.get("Modality")),
+            # Of garbage, pydicom makes a data set of whatever its bytes seem to be.
+            readable="SOPInstanceUID" in data_set,
         )
     except Exception:  # noqa: BLE001 - pydicom lets through whatever a damaged data set causes
         return Headers(readable=False)

@@ -12,6 +12,7 @@ from shared import durable
 from shared.delivery import (
     ABORTED_FILE,
     ASSOCIATION_FILE,
+    DELIVERY_FILE,
     INSTANCE_SUFFIX,
     PARTIAL_SUFFIX,
     Association,
@@ -65,6 +66,11 @@ class Housekeeping:
                 remove_folder(self._tree, receiver)
 
     def _abort_orphan(self, folder: Path) -> None:
+        if (folder / DELIVERY_FILE).exists():
+            # It died within the commit, or the commit failed: never to be removed unasked.
+            durable.move(folder, self._tree.quarantine / folder.name)
+            log.error("orphan of a commit moved to quarantine", association=folder.name)
+            return
         for partial in folder.glob(f"*{PARTIAL_SUFFIX}"):
             partial.unlink()
         try:
@@ -102,17 +108,20 @@ class Housekeeping:
             with contextlib.suppress(FileNotFoundError, ValidationError):
                 job = folder.read()
                 if job.state in _REMOVABLE and job.ended and job.ended < limit:
-                    remove_folder(self._tree, folder.path)
+                    # The folder last: where this is cut short, it is found here again.
                     self._context.hasty_records.remove(job_id)
-                    self._remove_delivery_of(job)
+                    self._remove_delivery_with_last(job)
+                    remove_folder(self._tree, folder.path)
                     log.info("job removed", job=job_id)
 
-    def _remove_delivery_of(self, job: Job) -> None:
+    def _remove_delivery_with_last(self, job: Job) -> None:
         """A delivery goes with the last of its jobs."""
         folder = self._tree.deliveries / job.delivery
-        plan = Plan.model_validate_json((folder / PLAN_FILE).read_bytes())
-        if not any((self._tree.jobs / each.id).exists() for each in plan.jobs):
-            remove_folder(self._tree, folder)
+        with contextlib.suppress(FileNotFoundError):  # gone already
+            plan = Plan.model_validate_json((folder / PLAN_FILE).read_bytes())
+            others = (each.id for each in plan.jobs if each.id != job.id)
+            if not any((self._tree.jobs / other).exists() for other in others):
+                remove_folder(self._tree, folder)
 
     def _empty_trash(self) -> None:
         for folder in self._tree.trash.iterdir():

@@ -1,5 +1,6 @@
 """A job's folder: `jobs/<id>/` with its input, its attempts and what is done already."""
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,9 +26,8 @@ class JobFolder:
     def create(self, job: Job, delivery: Delivery, source: Path) -> None:
         """Makes the folder whole, however far an earlier call came; then `state.json`, once."""
         self.input.mkdir(mode=0o750, parents=True, exist_ok=True)
-        present = {path.name for path in self.input.iterdir()}
         for instance in delivery.instances:
-            if instance.file not in present:
+            with contextlib.suppress(FileExistsError):
                 (self.input / instance.file).hardlink_to(source / instance.file)
         sync_directory(self.input)
         if not (self.path / STATE_FILE).exists():

@@ -83,6 +83,9 @@ class Reconciler:
             job = JobFolder(self._context.tree, job_id).read()
         except FileNotFoundError:
             return  # dispatch is about to write it, or housekeeping has just removed it
+        except ValidationError:
+            log.error("damaged state.json", job=job_id)
+            return
         advance(self._context, job)
         if job.state in FINISHED:
             self._settled.add(job_id)

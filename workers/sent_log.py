@@ -3,11 +3,14 @@
 It is written as the responses come, before anything is told to Redis.
 """
 
+import errno
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote, unquote_to_bytes
 
 from shared.locked_file import LockedFile
 from workers.store_status import Verdict
@@ -30,19 +33,29 @@ class SentLog:
         self._held = held
         self.begun = time.time()
         self.final: dict[str, Sent] = {}
+        self._answers: Counter[tuple[str, int | None]] = Counter()
         self._read()
 
     @classmethod
     def try_open(cls, path: Path) -> "SentLog | None":
         """The log, or None while another sender has it."""
         held = LockedFile.try_lock(path)
-        return None if held is None else cls(held)
+        if held is None:
+            return None
+        try:
+            return cls(held)
+        except BaseException:  # or this process would keep it from every later sender
+            held.close()
+            raise
 
     def record(self, file: str, verdict: Verdict, status: int | None) -> None:
         """Appends a response; `file` is relative to the folder that is exported."""
         self._write(verdict.name, "----" if status is None else f"{status:04X}", file)
-        if verdict in _FINAL:
-            self.final[file] = Sent(verdict, status)
+        self._take(file, verdict, status)
+
+    def answers(self, file: str, status: int | None) -> int:
+        """How often a file was answered with a status so far."""
+        return self._answers[file, status]
 
     def count(self, verdict: Verdict) -> int:
         return sum(1 for sent in self.final.values() if sent.verdict is verdict)
@@ -62,21 +75,27 @@ class SentLog:
         self.close()
 
     def _read(self) -> None:
-        text = self._held.path.read_text()
-        if not text:
+        content = self._held.path.read_bytes()
+        # What a crash left of a line is cut off: that instance is sent again.
+        whole = content[: content.rfind(b"\n") + 1]
+        os.ftruncate(self._held.descriptor, len(whole))
+        os.lseek(self._held.descriptor, 0, os.SEEK_END)
+        if not whole:
             self._write("BEGUN", "----", "")
             return
-        whole, _, torn = text.rpartition("\n")
-        if torn:  # a crash in the middle of a line: that instance is sent again
-            os.ftruncate(self._held.descriptor, len(whole.encode()) + 1)
-        os.lseek(self._held.descriptor, 0, os.SEEK_END)
-        lines = [line.split(" ", 3) for line in whole.splitlines()]
-        self.begun = float(lines[0][0])
-        for _, word, status, file in lines[1:]:
-            verdict = Verdict[word]
-            if verdict in _FINAL:
-                self.final[file] = Sent(verdict, None if status == "----" else int(status, 16))
+        first, *lines = (line.split(" ", 3) for line in whole.decode().splitlines())
+        self.begun = float(first[0])
+        for _, word, status, name in lines:
+            file = os.fsdecode(unquote_to_bytes(name))
+            self._take(file, Verdict[word], None if status == "----" else int(status, 16))
+
+    def _take(self, file: str, verdict: Verdict, status: int | None) -> None:
+        self._answers[file, status] += 1
+        if verdict in _FINAL:
+            self.final[file] = Sent(verdict, status)
 
     def _write(self, word: str, status: str, file: str) -> None:
-        line = f"{time.time():.3f} {word} {status} {file}\n"
-        os.write(self._held.descriptor, line.encode())
+        # Quoted: a program may give its results any name, with a line break in it even.
+        line = f"{time.time():.3f} {word} {status} {quote(os.fsencode(file))}\n".encode()
+        if os.write(self._held.descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -23,10 +23,13 @@ _RULES: tuple[tuple[int, int, Verdict], ...] = (
     (0x0213, 0x0213, Verdict.LATER),  # resource limitation
     (0x0000, 0xFFFF, Verdict.FAILED),
 )
+_TRIES = {0x0110: 3}  # more likely the instance's own fault than a passing one
 
 
-def judge(status: int | None) -> Verdict:
-    """The verdict on a status; None is a response that had none."""
+def judge(status: int | None, earlier: int = 0) -> Verdict:
+    """The verdict on a status that the instance met `earlier` times before; None: it had none."""
     if status is None:
         return Verdict.UNKNOWN
+    if status in _TRIES and earlier + 1 >= _TRIES[status]:
+        return Verdict.FAILED
     return next(verdict for first, last, verdict in _RULES if first <= status <= last)

@@ -12,7 +12,8 @@ log = structlog.get_logger()
 class Ticker:
     """Calls `work` at once and then each `period` seconds, until `stop`.
 
-    Redis or the storage being away is reported once and tried again at the next tick.
+    Redis or the storage being away is reported once and tried again at the next tick; and so is
+    whatever else goes wrong: nobody would notice a thread that is no more.
     """
 
     def __init__(self, name: str, period: float, work: Callable[[], None]) -> None:
@@ -38,6 +39,8 @@ class Ticker:
                 if self._well:
                     log.warning("waiting", for_=self._name, error=type(error).__name__)
                 self._well = False
+            except Exception:
+                log.exception("tick broke", of=self._name)
             else:
                 if not self._well:
                     log.info("going on", for_=self._name)

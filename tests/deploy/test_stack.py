@@ -75,7 +75,7 @@ def test_the_intake_opens_last_and_the_records_come_first() -> None:
 def test_the_parts_are_the_commands_verbs_with_the_same_settings_file() -> None:
     with Stack(load(), Path("/etc/site.toml")) as stack:
         parts = by_name(stack)
-    start = [sys.executable, "-m", "deploy", "--config", "/etc/site.toml"]
+    start = [sys.executable, "-P", "-m", "deploy", "--config", "/etc/site.toml"]
     assert parts["receiver"].argv == [*start, "receive"]
     assert parts["flower"].argv == [*start, "flower"]
     exports = ["work", "--queues", "dispatch,export", "--name", "exports"]
@@ -86,7 +86,7 @@ def test_the_parts_are_the_commands_verbs_with_the_same_settings_file() -> None:
 
 def test_without_a_settings_file_none_is_passed_on() -> None:
     with Stack(load()) as stack:
-        assert by_name(stack)["receiver"].argv == [sys.executable, "-m", "deploy", "receive"]
+        assert by_name(stack)["receiver"].argv == [sys.executable, "-P", "-m", "deploy", "receive"]
 
 
 def test_the_parts_read_the_ports_and_the_url_that_were_picked(

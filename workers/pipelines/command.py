@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -52,7 +52,7 @@ class Command:
                 ended_itself = process.returncode is not None
                 _end_group(process)
                 if not ended_itself and section.cancel_command:
-                    _cancel(section.cancel_command, values, run)
+                    _cancel(section, run, values)
         if process.returncode:
             return AttemptFailed(_describe(process.returncode))
         return Succeeded(str(run.attempt.output.relative_to(run.folder.path)))
@@ -132,12 +132,13 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _cancel(command: Sequence[str], values: dict[str, str], run: AttemptRun) -> None:
+def _cancel(section: CommandPipeline, run: AttemptRun, values: dict[str, str]) -> None:
     """For work that outlives its client, as a container does."""
-    words = [word.format_map(values) for word in command]
     try:
         subprocess.run(
-            words,
+            [word.format_map(values) for word in section.cancel_command],
+            cwd=run.attempt.work,
+            env=_environment(section, values),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_CANCEL_TIMEOUT,
@@ -150,4 +151,8 @@ def _cancel(command: Sequence[str], values: dict[str, str], run: AttemptRun) -> 
 def _describe(returncode: int) -> str:
     if returncode > 0:
         return f"exit code {returncode}"
-    return f"ended by signal {signal.Signals(-returncode).name}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # a real-time signal
+        name = str(-returncode)
+    return f"ended by signal {name}"

@@ -1,0 +1,361 @@
+"""Real programs, mostly of one line of shell; the shell is theirs, never ours."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.locked_file import LockedFile
+from shared.registry import keys
+from shared.registry.gate import Queue
+from shared.settings.sections import CommandPipeline
+from tests.support.waiting import wait_for
+from tests.workers.site import Given, Site
+from workers.advance import pipeline_step
+from workers.job_folder import Attempt, JobFolder
+from workers.lease import Lease, LeaseLostError, StepCancelledError, StoppingError
+from workers.pipelines import command as command_module
+from workers.pipelines.command import OUTPUT_LOG, Command
+from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, Succeeded
+from workers.pipelines.kinds import kind_of
+
+SUCCESS = Succeeded("attempts/1/output")
+# A child goes on in a session of its own; the program goes on once that is so.
+ESCAPE = "setsid sh -c 'echo $$ > pid; exec sleep 60' & until [ -s pid ]; do sleep 0.01; done"
+
+
+class Trial:
+    """The first attempt of a job with one instance."""
+
+    def __init__(self, folder: JobFolder, lease: Lease) -> None:
+        self.folder = folder
+        self.lease = lease
+        self.attempt: Attempt = folder.new_attempt()
+        lock = folder.try_run_lock()
+        assert lock is not None
+        self.lock: LockedFile = lock
+
+    def run(self, *command: str, **options: Any) -> AttemptEnd:
+        known = {"kind": "command", "timeout": "20s"} | options
+        section = CommandPipeline(command=command, **known)
+        job = self.folder.read()
+        run = AttemptRun(job, self.folder, self.attempt, self.lock, self.lease)
+        return Command().trigger(section, run)
+
+    def shell(self, script: str, **options: Any) -> AttemptEnd:
+        return self.run("sh", "-c", script, **options)
+
+    @property
+    def printed(self) -> bytes:
+        return (self.attempt.work / OUTPUT_LOG).read_bytes()
+
+    def left(self, name: str) -> str:
+        """What the program wrote into a file of its working folder."""
+        return (self.attempt.work / name).read_text()
+
+    def pid(self, name: str = "pid") -> int:
+        """A process id that the program wrote down."""
+        path = self.attempt.work / name
+        return int(wait_for(lambda: path.exists() and path.read_text().strip()) or 0)
+
+
+@pytest.fixture
+def trial(site: Site) -> Iterator[Trial]:
+    folder = site.folder(site.dispatched(Given("1.2.3")))
+    with site.lease(site.start(pipeline_step(folder.read()))) as lease:
+        yield Trial(folder, lease)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still does anything: a zombie does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+# What the program is given
+
+
+def test_placeholders_stand_for_the_jobs_folders_and_ids(trial: Trial) -> None:
+    words = ("{input}", "{output}", "{work}", "{job}", "{attempt}", "-v={input}:/in", "{{x}}")
+    assert trial.run("printf", "%s\\n", *words) == SUCCESS
+    job, folder, attempt = trial.folder.id, trial.folder, trial.attempt
+    assert trial.printed.decode().splitlines() == [
+        str(folder.input),
+        str(attempt.output),
+        str(attempt.work),
+        job,
+        "1",
+        f"-v={folder.input}:/in",
+        "{x}",
+    ]
+
+
+def test_the_program_reads_its_input_and_writes_its_output(trial: Trial) -> None:
+    assert trial.run("cp", "-r", "{input}/.", "{output}") == SUCCESS
+    (path,) = trial.attempt.output.iterdir()
+    assert path.read_bytes() == (trial.folder.input / "1.2.3.dcm").read_bytes()
+
+
+def test_the_environment_names_the_folders_and_is_clean(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_REDIS__URL", "redis://:secret@localhost")
+    monkeypatch.setenv("DATABASE_PASSWORD", "secret")
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    given = {"MODEL": "brain", "MONAI_INPUTPATH": "/elsewhere"}
+    assert trial.run("env", environment=given) == SUCCESS
+    environment = dict(line.split("=", 1) for line in trial.printed.decode().splitlines())
+    inherited = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"} & set(os.environ)
+    own = {"PENSTOCK_JOB_ID", "MODEL"}
+    folders = {f"{name}_{way}PATH" for name in ("MONAI",) for way in ("INPUT", "OUTPUT")}
+    folders |= {"HOLOSCAN_INPUT_PATH", "HOLOSCAN_OUTPUT_PATH"}
+    assert set(environment) == inherited | own | folders
+    assert environment["PENSTOCK_JOB_ID"] == trial.folder.id
+    assert environment["MODEL"] == "brain"
+    assert environment["TZ"] == "Europe/Berlin"
+    for name in folders:
+        expected = trial.folder.input if "INPUT" in name else trial.attempt.output
+        assert environment[name] == str(expected)
+
+
+def test_no_shell_sees_the_command(trial: Trial) -> None:
+    words = ("a; touch hacked", "$HOME", "*", "`id`", "two words", "")
+    assert trial.run("printf", "%s|", *words) == SUCCESS
+    assert trial.printed.decode() == "".join(f"{word}|" for word in words)
+    assert [path.name for path in trial.attempt.work.iterdir()] == [OUTPUT_LOG]
+
+
+def test_it_runs_in_its_working_folder_with_nothing_to_read(trial: Trial) -> None:
+    assert trial.shell("cat; pwd") == SUCCESS
+    assert trial.printed.decode() == f"{trial.attempt.work}\n"
+
+
+# How it ends
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 3", "exit code 3"),
+        ("kill -KILL $$", "ended by signal SIGKILL"),
+        ("kill -40 $$", "ended by signal 40"),
+    ],
+)
+def test_anything_but_exit_code_0_is_a_failed_attempt(
+    trial: Trial, script: str, reason: str
+) -> None:
+    assert trial.shell(script) == AttemptFailed(reason)
+
+
+def test_a_program_that_is_not_there_is_a_failed_attempt(trial: Trial) -> None:
+    end = trial.run("/no/such/program")
+    assert end == AttemptFailed("the program could not be started: No such file or directory")
+
+
+def test_the_reason_has_no_word_of_the_programs_own(trial: Trial) -> None:
+    assert trial.shell("echo DOE^JOHN; exit 1") == AttemptFailed("exit code 1")
+
+
+def test_a_timeout_ends_the_whole_group_even_a_child_that_ignores_sigterm(trial: Trial) -> None:
+    begun = time.monotonic()
+    end = trial.shell(
+        "echo $$ > leader; (trap '' TERM; sleep 60 & echo $! > pid; wait) & wait",
+        timeout="500ms",
+    )
+    assert end == AttemptFailed("timed out after 0.5 s")
+    assert 0.5 <= time.monotonic() - begun < 5
+    leader, child = trial.pid("leader"), trial.pid()
+    wait_for(lambda: not alive(leader) and not alive(child))
+
+
+def test_a_program_that_ignores_sigterm_is_killed_after_a_grace(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_module, "_GRACE", 0.3)
+    begun = time.monotonic()
+    end = trial.shell("trap '' TERM; echo $$ > pid; sleep 60; sleep 60", timeout="200ms")
+    assert end == AttemptFailed("timed out after 0.2 s")
+    assert 0.5 <= time.monotonic() - begun < 5
+    assert not alive(trial.pid())
+
+
+def test_a_program_may_tidy_up_before_it_is_killed(trial: Trial) -> None:
+    script = "trap 'echo tidy > tidied; exit' TERM; while :; do sleep 0.05; done"
+    assert trial.shell(script, timeout="300ms") == AttemptFailed("timed out after 0.3 s")
+    assert trial.left("tidied") == "tidy\n"
+
+
+def test_a_child_left_in_the_group_is_ended_after_a_success(trial: Trial) -> None:
+    assert trial.shell("sleep 60 & echo $! > pid") == SUCCESS
+    child = trial.pid()
+    wait_for(lambda: not alive(child))
+
+
+def test_a_child_that_left_the_group_with_the_output_open_is_not_waited_for(trial: Trial) -> None:
+    begun = time.monotonic()
+    assert trial.shell(f"echo printed; {ESCAPE}") == SUCCESS
+    assert time.monotonic() - begun < 5
+    os.kill(trial.pid(), signal.SIGKILL)
+    assert trial.printed == b"printed\n"
+
+
+# What it prints
+
+
+def test_both_outputs_are_recorded_in_order(trial: Trial) -> None:
+    assert trial.shell("echo one; echo two >&2; echo three") == SUCCESS
+    assert trial.printed == b"one\ntwo\nthree\n"
+
+
+def test_what_a_failing_program_printed_is_recorded(trial: Trial) -> None:
+    trial.shell("echo no model; exit 2")
+    assert trial.printed == b"no model\n"
+
+
+def test_output_beyond_the_limit_is_dropped_and_does_not_block(trial: Trial) -> None:
+    begun = time.monotonic()
+    script = "head -c 50000000 /dev/zero; touch finished"
+    assert trial.shell(script, output_limit_mb=0.1) == SUCCESS
+    assert time.monotonic() - begun < 10
+    assert trial.printed == bytes(100_000)
+    assert trial.left("finished") == ""
+
+
+# Never two runs at once
+
+
+def test_while_a_child_lives_no_other_attempt_gets_the_lock(trial: Trial) -> None:
+    assert trial.shell(f"({ESCAPE}) > /dev/null 2>&1") == SUCCESS
+    trial.lock.close()  # as when the worker is gone
+    assert trial.folder.try_run_lock() is None
+    os.kill(trial.pid(), signal.SIGKILL)
+    lock = wait_for(trial.folder.try_run_lock)
+    assert lock is not None
+    lock.close()
+
+
+def test_the_program_itself_holds_the_lock_while_it_runs(trial: Trial) -> None:
+    ends: list[AttemptEnd] = []
+    run = threading.Thread(target=lambda: ends.append(trial.shell("echo $$ > pid; sleep 60")))
+    run.start()
+    program = trial.pid()
+    trial.lock.close()
+    assert trial.folder.try_run_lock() is None
+    os.kill(program, signal.SIGKILL)
+    run.join()
+    assert ends == [AttemptFailed("ended by signal SIGKILL")]
+    lock = wait_for(trial.folder.try_run_lock)
+    assert lock is not None
+    lock.close()
+
+
+# Interrupted
+
+
+def interrupted(site: Site, trial: Trial, error: type[Exception], **options: Any) -> None:
+    """Runs a program that sleeps, while a condition for `error` is there or comes."""
+    begun = time.monotonic()
+    with pytest.raises(error):
+        trial.shell("echo $$ > pid; sleep 60", **options)
+    assert time.monotonic() - begun < 5
+    assert not alive(trial.pid())
+
+
+def test_a_stopping_worker_ends_its_program(site: Site, trial: Trial) -> None:
+    threading.Timer(0.3, site.context.stopping.set).start()
+    interrupted(site, trial, StoppingError)
+
+
+@pytest.fixture
+def beating(make_site: Any) -> tuple[Site, Trial]:
+    """A trial whose lease beats often."""
+    site: Site = make_site(workers={"beat": "20ms", "running_lease": "1s"})
+    folder = site.folder(site.dispatched(Given("1.2.3")))
+    lease = site.lease(site.start(pipeline_step(folder.read())))
+    return site, Trial(folder, lease)
+
+
+def test_cancelling_ends_the_program(beating: tuple[Site, Trial]) -> None:
+    site, trial = beating
+    site.redis.hset(keys.STEP + trial.folder.id, "cancel", 1)
+    with trial.lease:
+        interrupted(site, trial, StepCancelledError)
+
+
+def test_a_lost_lease_ends_the_program(beating: tuple[Site, Trial]) -> None:
+    site, trial = beating
+    site.redis.zadd(keys.LEASES + "pipeline:keep", {trial.folder.id: 0})
+    site.gate.announce_places("tests", {Queue.PIPELINE: 1})
+    assert site.gate.grant(Queue.PIPELINE)
+    with trial.lease:
+        interrupted(site, trial, LeaseLostError)
+
+
+# Work that outlives its client
+
+
+def test_the_cancel_command_is_run_after_a_timeout_in_the_same_clean_environment(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_REDIS__URL", "redis://:secret@localhost")
+    cancel = ("sh", "-c", 'env > cancelled; echo "$@" > words', "sh", "{job}-{attempt}", "a;b")
+    options = {"cancel_command": cancel, "environment": {"DOCKER_HOST": "tcp://gpu"}}
+    trial.shell("sleep 60", timeout="200ms", **options)
+    assert trial.left("words") == f"{trial.folder.id}-1 a;b\n"
+    environment = trial.left("cancelled")
+    assert "DOCKER_HOST=tcp://gpu\n" in environment
+    assert "secret" not in environment
+
+
+def test_the_cancel_command_is_run_when_the_worker_stops(site: Site, trial: Trial) -> None:
+    site.context.stopping.set()
+    with pytest.raises(StoppingError):
+        trial.shell("sleep 60", cancel_command=("touch", "cancelled"))
+    assert trial.left("cancelled") == ""
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_cancel_command_is_not_run_for_a_program_that_ended_itself(
+    trial: Trial, code: int
+) -> None:
+    trial.shell(f"exit {code}", cancel_command=("touch", "cancelled"))
+    assert not (trial.attempt.work / "cancelled").exists()
+
+
+@pytest.mark.parametrize("cancel", [("false",), ("/no/such/program",)])
+def test_a_cancel_command_that_fails_is_said_and_changes_nothing(
+    trial: Trial, cancel: tuple[str, ...]
+) -> None:
+    with capture_logs() as lines:
+        end = trial.shell("sleep 60", timeout="200ms", cancel_command=cancel)
+    assert end == AttemptFailed("timed out after 0.2 s")
+    assert "cancel command failed" in [line["event"] for line in lines]
+
+
+# Checked beforehand
+
+
+def section(*command: str, **options: Any) -> CommandPipeline:
+    return CommandPipeline(kind="command", command=command, **options)
+
+
+def test_a_program_that_is_there_passes_the_check() -> None:
+    assert Command().check(section("sh", "-c", "exit 1")) == []
+    assert isinstance(kind_of(section("sh")), Command)
+
+
+def test_a_program_that_is_not_found_does_not(tmp_path: Path) -> None:
+    (fault,) = Command().check(section("no-such-program"))
+    assert "no-such-program" in fault
+    assert Command().check(section("sh", environment={"PATH": str(tmp_path)}))
+    (tmp_path / "file").write_text("not to be run")
+    assert Command().check(section(str(tmp_path / "file")))

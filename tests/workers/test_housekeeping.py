@@ -1,0 +1,304 @@
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from redis.exceptions import ConnectionError
+from structlog.testing import capture_logs
+
+from shared.delivery import ABORTED_FILE, ASSOCIATION_FILE, Association, Delivery
+from shared.ids import new_id
+from shared.job import DestinationEnd, DestinationState, Job
+from shared.locked_file import LockedFile
+from shared.registry.views import UnknownJobError, find_job
+from tests.workers.faults import kills
+from tests.workers.site import Given, Site, write_instance
+from workers.housekeeping import ALIVE_FILE, Housekeeping
+
+INSTANCE = Given("1.2.3")
+DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    return make_site(storage={"aborted_retention": "24h", "job_retention": "7d"})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def keep_house(site: Site) -> None:
+    Housekeeping(site.context).tick()
+
+
+# Orphans
+
+
+@pytest.fixture
+def receiver(site: Site) -> Path:
+    """The incoming folder of a receiver that is dead: nobody holds its lock."""
+    folder = site.tree.incoming / "host-1"
+    folder.mkdir()
+    (folder / ALIVE_FILE).write_text("")
+    return folder
+
+
+@pytest.fixture
+def living(receiver: Path) -> Iterator[None]:
+    lock = LockedFile.try_lock(receiver / ALIVE_FILE)
+    assert lock is not None
+    with lock:
+        yield
+
+
+def open_association(receiver: Path, *instances: Given, record: bool = True) -> Path:
+    folder = receiver / new_id()
+    folder.mkdir()
+    if record:
+        Association(
+            id=folder.name,
+            receiver=receiver.name,
+            calling_ae_title="CT01",
+            called_ae_title="BRAIN",
+            ae_title="BRAIN",
+            peer_address="127.0.0.1",
+            peer_implementation_class_uid="1.2.3.4",
+            peer_implementation_version_name="TESTS",
+            settings_revision="r",
+            started=datetime.now(UTC),
+        ).write(folder / ASSOCIATION_FILE)
+    for given in instances:
+        write_instance(folder / f"{given.uid}.dcm", given)
+    return folder
+
+
+def aborted(site: Site, name: str) -> Delivery:
+    text = (site.tree.aborted / name / ABORTED_FILE).read_bytes()
+    return Delivery.model_validate_json(text)
+
+
+def test_an_orphan_of_a_dead_receiver_moves_to_aborted_with_what_is_whole(
+    site: Site, receiver: Path
+) -> None:
+    orphan = open_association(receiver, INSTANCE, Given("1.2.4"))
+    (orphan / "1.2.5.dcm.part").write_bytes(b"half")
+    (orphan / "1.2.6.dcm").write_bytes(b"torn by a power cut")
+    size = (orphan / "1.2.3.dcm").stat().st_size
+    with capture_logs() as lines:
+        keep_house(site)
+    record = aborted(site, orphan.name)
+    assert [each.file for each in record.instances] == ["1.2.3.dcm", "1.2.4.dcm"]
+    assert (record.instances[0].sop_instance_uid, record.instances[0].size) == ("1.2.3", size)
+    assert (record.end, record.calling_ae_title) == ("died", "CT01")
+    assert "1.2.5.dcm.part" not in names(site.tree.aborted / orphan.name)
+    assert not receiver.exists()
+    assert names(site.tree.trash) == names(site.tree.committed) == []
+    assert (line := lines[0])["association"] == orphan.name, line
+
+
+def test_what_a_living_receiver_has_is_left_alone(site: Site, receiver: Path, living: None) -> None:
+    folder = open_association(receiver, INSTANCE)
+    (folder / "1.2.5.dcm.part").write_bytes(b"half")
+    before = names(folder)
+    keep_house(site)
+    assert names(folder) == before
+    assert names(site.tree.aborted) == []
+
+
+def test_a_receiver_that_is_starting_is_left_alone(site: Site) -> None:
+    (site.tree.incoming / "host-2").mkdir()
+    (site.tree.incoming / ".host-3").mkdir()
+    (site.tree.incoming / ".host-3" / ALIVE_FILE).write_text("")
+    keep_house(site)
+    assert names(site.tree.incoming) == [".host-3", "host-2"]
+
+
+@pytest.mark.parametrize("text", [None, "", "{"])
+def test_an_association_without_a_whole_record_had_nothing_and_goes(
+    site: Site, receiver: Path, text: str | None
+) -> None:
+    orphan = open_association(receiver, record=False)
+    if text is not None:
+        (orphan / ASSOCIATION_FILE).write_text(text)
+    (orphan / "1.2.5.dcm.part").write_bytes(b"half")
+    keep_house(site)
+    assert not receiver.exists()
+    assert names(site.tree.aborted) == names(site.tree.trash) == []
+
+
+def test_killed_after_any_write_the_orphans_are_rescued_all_the_same(site: Site) -> None:
+    for kill in kills(least=8):
+        site.empty()
+        receiver = site.tree.incoming / "host-1"
+        receiver.mkdir()
+        (receiver / ALIVE_FILE).write_text("")
+        orphans = [open_association(receiver, INSTANCE) for _ in range(2)]
+        with kill:
+            keep_house(site)
+        keep_house(site)
+        for orphan in orphans:
+            assert len(aborted(site, orphan.name).instances) == 1
+        assert names(site.tree.incoming) == names(site.tree.trash) == []
+
+
+# Aborted deliveries
+
+
+def abort(site: Site, age: timedelta) -> Path:
+    delivery_id = site.commit(INSTANCE, end="aborted", ended=datetime.now(UTC) - age)
+    folder = site.tree.aborted / delivery_id
+    (site.tree.committed / delivery_id).rename(folder)
+    (folder / "delivery.json").rename(folder / ABORTED_FILE)
+    return folder
+
+
+def test_an_aborted_delivery_is_kept_its_time_and_no_longer(site: Site) -> None:
+    recent, old = abort(site, timedelta(hours=23)), abort(site, timedelta(hours=25))
+    keep_house(site)
+    assert names(site.tree.aborted) == [recent.name]
+    assert names(recent) == ["1.2.3.dcm", ABORTED_FILE]
+    assert not old.exists()
+    assert names(site.tree.trash) == []
+
+
+def test_with_no_retention_it_goes_at_once(make_site: Callable[..., Site]) -> None:
+    site = make_site(storage={"aborted_retention": "0s"})
+    abort(site, timedelta())
+    keep_house(site)
+    assert names(site.tree.aborted) == []
+
+
+def test_one_without_a_record_is_left_to_a_person(site: Site) -> None:
+    old = abort(site, timedelta(days=99))
+    (old / ABORTED_FILE).unlink()
+    keep_house(site)
+    assert old.exists()
+
+
+# Finished jobs
+
+
+def done(site: Site, age: timedelta, instance: Given = INSTANCE) -> Job:
+    job_id = site.exporting(instance)
+    ended = datetime.now(UTC) - age
+    return site.folder(job_id).update(lambda job: job.model_copy(update={"ended": ended}))
+
+
+def test_a_job_past_its_retention_goes_with_its_record_and_its_delivery(site: Site) -> None:
+    old, recent = done(site, timedelta(days=8)), done(site, timedelta(days=6))
+    keep_house(site)
+    assert names(site.tree.jobs) == [recent.id]
+    assert names(site.tree.deliveries) == [recent.delivery]
+    assert names(site.tree.trash) == []
+    with pytest.raises(UnknownJobError):
+        find_job(site.redis, old.id)
+    assert find_job(site.redis, recent.id)
+
+
+def test_a_delivery_goes_with_the_last_of_its_jobs(make_site: Callable[..., Site]) -> None:
+    site = make_site(
+        ae_titles=[{"title": "BRAIN", "pipelines": ["one", "two"]}],
+        pipelines={"one": {"kind": "forward"}, "two": {"kind": "forward"}},
+    )
+    delivery_id = site.commit(INSTANCE)
+    site.dispatch(delivery_id)
+    for count, job in enumerate(site.jobs(), start=1):
+        assert names(site.tree.deliveries) == [delivery_id]
+        site.run_pipeline(job.id)
+        ended = datetime.now(UTC) - timedelta(days=8)
+        change = {"ended": ended}
+        site.folder(job.id).update(lambda job, change=change: job.model_copy(update=change))
+        keep_house(site)
+        assert len(names(site.tree.jobs)) == 2 - count
+    assert names(site.tree.deliveries) == []
+
+
+LONG_AGO = {"ended": datetime(2020, 1, 1, tzinfo=UTC)}
+FAILED_END = DestinationEnd(state=DestinationState.FAILED, delivered=0, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        ({"failure": "no luck"}, True),
+        ({"export_to": ("PACS",), "destinations": {"PACS": FAILED_END}}, True),
+        ({"export_to": ("PACS",)}, True),
+        ({"result": None}, True),
+        ({"cancelled": True}, False),
+    ],
+    ids=["failed", "not delivered", "exporting", "queued", "cancelled"],
+)
+def test_only_what_is_done_or_cancelled_goes(
+    site: Site, change: dict[str, Any], stays: bool
+) -> None:
+    job = done(site, timedelta())
+    site.folder(job.id).update(lambda job: job.model_copy(update=change | LONG_AGO))
+    keep_house(site)
+    assert names(site.tree.jobs) == ([job.id] if stays else [])
+    assert names(site.tree.deliveries) == ([job.delivery] if stays else [])
+
+
+def test_while_redis_is_away_a_job_stays_to_go_whole_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> NoReturn:
+        raise ConnectionError
+
+    job = done(site, timedelta(days=8))
+    with monkeypatch.context() as patch:
+        patch.setattr(site.context.hasty_records, "remove", away)
+        with pytest.raises(ConnectionError):
+            keep_house(site)
+    assert site.folder(job.id).read() == job
+    keep_house(site)
+    assert names(site.tree.jobs) == names(site.tree.deliveries) == []
+
+
+def test_killed_after_any_write_what_is_past_its_time_goes_all_the_same(site: Site) -> None:
+    for kill in kills(least=5):
+        site.empty()
+        jobs = [done(site, timedelta(days=8)) for _ in range(2)]
+        with kill:
+            keep_house(site)
+        keep_house(site)
+        for folder in (site.tree.jobs, site.tree.deliveries, site.tree.trash):
+            assert names(folder) == []
+        for job in jobs:
+            with pytest.raises(UnknownJobError):
+                find_job(site.redis, job.id)
+
+
+# One at a time
+
+
+def test_beside_another_housekeeper_nothing_is_done(site: Site) -> None:
+    done(site, timedelta(days=8))
+    abort(site, timedelta(days=8))
+    before = [names(site.tree.jobs), names(site.tree.aborted)]
+    lock = LockedFile.try_lock(site.tree.root / "housekeeping.lock")
+    assert lock is not None
+    with lock:
+        keep_house(site)
+        assert [names(site.tree.jobs), names(site.tree.aborted)] == before
+    keep_house(site)
+    assert [names(site.tree.jobs), names(site.tree.aborted)] == [[], []]
+
+
+def test_what_a_killed_housekeeper_left_in_the_trash_goes(site: Site) -> None:
+    grave = site.tree.trash / "jobs-20260101T000000-000000000000"
+    (grave / "input").mkdir(parents=True)
+    (grave / "input" / "1.2.3.dcm").write_text("x")
+    keep_house(site)
+    assert names(site.tree.trash) == []
+
+
+def test_quarantine_and_what_is_committed_are_never_touched(site: Site) -> None:
+    quarantined = site.commit(INSTANCE, ended=datetime(2020, 1, 1, tzinfo=UTC))
+    folder = site.tree.quarantine / quarantined
+    (site.tree.committed / quarantined).rename(folder)
+    committed = site.commit(INSTANCE, ended=datetime(2020, 1, 1, tzinfo=UTC))
+    keep_house(site)
+    assert names(site.tree.quarantine) == [quarantined]
+    assert names(site.tree.committed) == [committed]

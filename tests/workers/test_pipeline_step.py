@@ -1,0 +1,232 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.job import JobState, Result
+from shared.registry.gate import Queue
+from shared.registry.views import JobView, find_job, history
+from tests.workers.faults import kills
+from tests.workers.site import Given, Site
+from workers.advance import pipeline_step
+from workers.lease import StoppingError
+from workers.outcome import Done, Failed, TryAgain
+from workers.pipeline_step import run_pipeline
+
+DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
+COUNT_RUNS = "echo run >> ../../../runs; "
+
+
+@pytest.fixture
+def make_job(make_site: Callable[..., Site]) -> Callable[..., tuple[Site, str]]:
+    """A site whose pipeline is a line of shell, and a job of it; how often it ran is on disk."""
+
+    def make(script: str, **options: Any) -> tuple[Site, str]:
+        pipeline = {
+            "kind": "command",
+            "command": ["sh", "-c", COUNT_RUNS + script],
+            "max_attempts": 3,
+            "export_to": ["PACS"],
+        }
+        site = make_site(pipelines={"keep": pipeline | options}, destinations={"PACS": DESTINATION})
+        return site, site.dispatched(Given("1.2.3"))
+
+    return make
+
+
+def runs(site: Site, job_id: str) -> int:
+    path = site.folder(job_id).path / "runs"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def view(site: Site, job_id: str) -> JobView:
+    return find_job(site.redis, job_id)
+
+
+def test_a_success_is_the_jobs_result_and_its_exports_wait(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true")
+    assert site.run_pipeline(job_id) == Done()
+    job = site.folder(job_id).read()
+    assert job.result == Result(attempt=1, folder="attempts/1/output")
+    assert job.state is JobState.EXPORTING
+    assert view(site, job_id).state is JobState.EXPORTING
+    assert site.steps()[f"{job_id}.PACS"] == "waiting"
+
+
+def test_while_it_runs_the_record_says_so(make_job: Callable[..., tuple[Site, str]]) -> None:
+    site, job_id = make_job("true")
+    site.run_pipeline(job_id)
+    lines = [(line.state, line.what) for line in history(site.redis, job_id)][1:]
+    assert lines == [("running", "attempt 1 started"), ("exporting", "attempt 1 succeeded")]
+    assert view(site, job_id).attempt == 1
+
+
+def test_without_destinations_a_success_is_the_end(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true", export_to=[])
+    site.run_pipeline(job_id)
+    assert site.folder(job_id).read().state is JobState.DONE
+    assert view(site, job_id).state is JobState.DONE
+
+
+def test_failing_as_often_as_it_may_the_job_is_failed_with_its_reason(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("exit 7")
+    for number in (1, 2):
+        outcome = site.run_pipeline(job_id)
+        assert isinstance(outcome, TryAgain)
+        assert outcome.reason == "exit code 7"
+        assert site.folder(job_id).attempts() == number
+        assert view(site, job_id).state is JobState.QUEUED
+        assert view(site, job_id).reason == "exit code 7"
+        assert view(site, job_id).retry_at is not None
+    reason = "exit code 7 (attempt 3 of 3)"
+    assert site.run_pipeline(job_id) == Failed(reason)
+    job = site.folder(job_id).read()
+    assert (job.state, job.failure) == (JobState.FAILED, reason)
+    assert (view(site, job_id).state, view(site, job_id).reason) == (JobState.FAILED, reason)
+    assert site.steps()[job_id] == "failed"
+    assert runs(site, job_id) == 3
+
+
+def test_each_delay_between_attempts_is_at_most_twice_as_long(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("exit 1", max_attempts=10)
+    for bound in (5, 10, 20):
+        outcome = site.run_pipeline(job_id)
+        assert isinstance(outcome, TryAgain)
+        assert 0 <= outcome.delay <= bound
+
+
+def test_a_second_attempt_may_succeed_and_only_its_own_output_counts(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    script = 'echo $$ > "$MONAI_OUTPUTPATH/made"; [ "$(wc -l < ../../../runs)" = 2 ]'
+    site, job_id = make_job(script)
+    assert isinstance(site.run_pipeline(job_id), TryAgain)
+    assert site.run_pipeline(job_id) == Done()
+    folder = site.folder(job_id)
+    assert folder.read().result == Result(attempt=2, folder="attempts/2/output")
+    first, second = (folder.path / f"attempts/{n}/output/made" for n in (1, 2))
+    assert first.read_text() != second.read_text()
+
+
+def test_a_job_that_is_through_is_not_run_again(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true")
+    run = site.start(pipeline_step(site.folder(job_id).read()))
+    with site.lease(run) as lease:
+        assert run_pipeline(site.context, lease) == Done()
+        job = site.folder(job_id).read()
+        assert run_pipeline(site.context, lease) == Done()
+    assert runs(site, job_id) == 1
+    assert site.folder(job_id).read() == job
+
+
+def test_while_the_lock_is_held_it_waits_and_that_is_no_attempt(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true")
+    lock = site.folder(job_id).try_run_lock()
+    assert lock is not None
+    with lock:
+        outcome = site.run_pipeline(job_id)
+        assert isinstance(outcome, TryAgain)
+        assert not outcome.counted
+        assert runs(site, job_id) == site.folder(job_id).attempts() == 0
+    assert site.run_pipeline(job_id) == Done()
+    assert runs(site, job_id) == 1
+
+
+def test_the_lock_is_free_after_a_run(make_job: Callable[..., tuple[Site, str]]) -> None:
+    site, job_id = make_job("exit 1")
+    site.run_pipeline(job_id)
+    lock = site.folder(job_id).try_run_lock()
+    assert lock is not None
+    lock.close()
+
+
+def test_an_attempt_interrupted_by_a_stopping_worker_does_not_count(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("sleep 60", max_attempts=1)
+    site.context.stopping.set()
+    with pytest.raises(StoppingError):
+        site.run_pipeline(job_id)
+    folder = site.folder(job_id)
+    assert folder.attempts() == 0
+    assert view(site, job_id).state is JobState.QUEUED
+    assert [path.name for path in (folder.path / "attempts").iterdir()] == ["1.interrupted"]
+
+
+def test_attempts_lost_with_their_workers_count(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true", max_attempts=2)
+    folder = site.folder(job_id)
+    folder.new_attempt()
+    folder.new_attempt()
+    outcome = site.run_pipeline(job_id)
+    assert outcome == Failed("the last attempt was lost with its worker")
+    assert folder.read().state is JobState.FAILED
+    assert runs(site, job_id) == 0
+
+
+def test_a_pipeline_that_left_the_settings_fails_the_job_with_that_reason(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true")
+    job = site.folder(job_id).update(lambda job: job.model_copy(update={"pipeline": "gone"}))
+    outcome = site.run_pipeline(job_id)
+    assert outcome == Failed("no pipeline is named 'gone' any more")
+    assert site.folder(job_id).read().failure == outcome.reason
+    assert job.state is JobState.QUEUED
+    assert runs(site, job_id) == 0
+
+
+def test_a_pipeline_that_is_new_in_the_settings_is_found_there(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("false")
+    site.configure(
+        ae_titles=[{"title": "BRAIN", "pipeline": "new"}], pipelines={"new": {"kind": "forward"}}
+    )
+    site.folder(job_id).update(lambda job: job.model_copy(update={"pipeline": "new"}))
+    assert site.run_pipeline(job_id) == Done()
+
+
+def test_the_exports_of_a_success_are_called_up_at_once(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true")
+    run = site.start(pipeline_step(site.folder(job_id).read()))
+    site.gate.announce_places("tests", {Queue.EXPORT: 1})
+    with site.lease(run) as lease:
+        run_pipeline(site.context, lease)
+    assert site.redis.llen(Queue.EXPORT) == 1
+
+
+def test_killed_after_any_write_and_run_again_the_job_goes_on_with_one_result(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    """Where it was killed after its program ended, the program runs again: at least once."""
+    site, _ = make_job('touch "$MONAI_OUTPUTPATH/made"')
+    for kill in kills(least=8):
+        site.empty()
+        job_id = site.dispatched(Given("1.2.3"))
+        with site.lease(site.start(pipeline_step(site.folder(job_id).read()))) as lease:
+            with kill:
+                run_pipeline(site.context, lease)
+            assert run_pipeline(site.context, lease) == Done()
+        job = site.folder(job_id).read()
+        assert job.result is not None
+        assert (site.folder(job_id).path / job.result.folder / "made").exists()
+        assert 1 <= runs(site, job_id) <= 2
+        assert view(site, job_id).state is JobState.EXPORTING
+        assert site.steps()[f"{job_id}.PACS"] == "waiting"

@@ -1,0 +1,113 @@
+import hashlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.delivery import Delivery, read_delivery
+from shared.job import JobState
+from tests.support.samples import bundled_samples, sample_file
+from tests.workers.site import Given, Site, write_instance
+from workers.headers import Headers, read_headers
+from workers.plan import Plan, make_plan
+
+DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
+
+
+def planned(site: Site, *instances: Given, **fields: Any) -> tuple[Plan, Delivery]:
+    delivery_id = site.commit(*instances, **fields)
+    folder = site.tree.committed / delivery_id
+    delivery = read_delivery(folder)
+    settings = site.context.settings
+    entry = settings.ae_title("BRAIN")
+    assert entry is not None
+    return make_plan(delivery, entry, settings, folder), delivery
+
+
+def test_there_is_a_job_for_each_pipeline_of_the_ae_title(make_site: Callable[..., Site]) -> None:
+    site = make_site(
+        ae_titles=[{"title": "BRAIN", "pipelines": ["one", "two"], "priority": "stat"}],
+        pipelines={
+            "one": {"kind": "forward", "export_to": ["PACS"]},
+            "two": {"kind": "forward"},
+            "three": {"kind": "forward"},
+        },
+        destinations={"PACS": DESTINATION},
+    )
+    plan, delivery = planned(site, Given("1.2.3"), Given("1.2.4"), end="aborted")
+    one, two = plan.jobs
+    assert (one.pipeline, two.pipeline) == ("one", "two")
+    assert (one.export_to, two.export_to) == (("PACS",), ())
+    assert one.id != two.id
+    for job in plan.jobs:
+        assert job.delivery == plan.delivery == delivery.id
+        assert job.priority == "stat"
+        assert job.ae_title == "BRAIN"
+        assert job.calling_ae_title == "CT01"
+        assert job.created == delivery.ended
+        assert job.instances == 2
+        assert job.size == sum(instance.size for instance in delivery.instances)
+        assert job.incomplete
+        assert job.state is JobState.QUEUED
+
+
+def test_the_plan_of_a_delivery_is_always_the_same_and_no_others(site: Site) -> None:
+    plan, delivery = planned(site, Given("1.2.3"))
+    settings = site.context.settings
+    (entry,) = settings.ae_titles
+    assert make_plan(delivery, entry, settings, site.tree.committed / delivery.id) == plan
+    assert planned(site, Given("1.2.3"))[0].jobs[0].id != plan.jobs[0].id
+
+
+def test_each_instance_is_hashed_as_it_stands_on_disk(site: Site) -> None:
+    plan, delivery = planned(site, Given("1.2.3"), Given("1.2.4", b""))
+    for instance in plan.instances:
+        content = (site.tree.committed / delivery.id / instance.file).read_bytes()
+        assert instance.sha256 == hashlib.sha256(content).hexdigest()
+    assert [instance.file for instance in plan.instances] == ["1.2.3.dcm", "1.2.4.dcm"]
+
+
+def test_an_instance_that_is_missing_is_an_error(site: Site) -> None:
+    delivery_id = site.commit(Given("1.2.3"))
+    folder = site.tree.committed / delivery_id
+    (folder / "1.2.3.dcm").unlink()
+    settings = site.context.settings
+    with pytest.raises(FileNotFoundError):
+        make_plan(read_delivery(folder), settings.ae_titles[0], settings, folder)
+
+
+def test_headers_are_uids_and_kind() -> None:
+    assert read_headers(sample_file("CT_small.dcm")) == Headers(
+        study_instance_uid="1.3.6.1.4.1.5962.1.2.1.20040119072730.12322",
+        series_instance_uid="1.3.6.1.4.1.5962.1.3.1.1.20040119072730.12322",
+        modality="CT",
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_headers_of_every_sample_are_read_or_said_to_be_unreadable() -> None:
+    samples = list(bundled_samples())
+    headers = [read_headers(sample.path) for sample in samples]
+    assert len({sample.transfer_syntax_uid for sample in samples}) >= 10
+    read = [each for each in headers if each.readable and each.study_instance_uid]
+    assert len(read) > len(samples) * 0.8
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\xff" * 1000, bytes(1000), b"no data set" * 50, random.Random(7).randbytes(1000), b""],
+    ids=["ff", "zero", "text", "random", "empty"],
+)
+def test_garbage_is_not_readable(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "1.2.3.dcm"
+    write_instance(path, Given("1.2.3", garbage))
+    assert not read_headers(path).readable
+
+
+def test_what_is_no_dicom_file_is_not_readable(tmp_path: Path) -> None:
+    path = tmp_path / "1.2.3.dcm"
+    path.write_text("text")
+    assert read_headers(path) == Headers(readable=False)

@@ -1,0 +1,266 @@
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.delivery import DELIVERY_FILE
+from shared.job import STATE_FILE, DestinationState, JobState
+from shared.registry import keys
+from shared.registry.gate import Queue, StepEnd
+from shared.registry.views import find_job, list_jobs
+from tests.workers.pacs import Pacs
+from tests.workers.site import Given, Site
+from workers.advance import export_step
+from workers.outcome import Done, Failed
+from workers.reconciler import Reconciler
+
+INSTANCE = Given("1.2.3")
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site], pacs: Pacs) -> Site:
+    """Two pipelines: one forwards to two destinations, one always fails."""
+    return make_site(
+        ae_titles=[
+            {"title": "BRAIN", "pipeline": "keep", "priority": "stat"},
+            {"title": "BAD", "pipeline": "fail"},
+        ],
+        pipelines={
+            "keep": {"kind": "forward", "export_to": ["PACS", "OTHER"]},
+            "fail": {"kind": "command", "command": ["false"], "max_attempts": 1},
+        },
+        destinations={"PACS": pacs.section, "OTHER": pacs.section},
+    )
+
+
+def empty_redis(site: Site) -> None:
+    site.redis.flushall()
+    site.gate.open()
+
+
+def reconcile(site: Site) -> Reconciler:
+    reconciler = Reconciler(site.context)
+    reconciler.tick()
+    return reconciler
+
+
+def test_a_committed_folder_without_a_step_gets_one(site: Site) -> None:
+    delivery_id = site.commit(INSTANCE)
+    reconcile(site)
+    assert site.steps() == {delivery_id: "waiting"}
+    assert site.redis.hget(keys.STEP + delivery_id, "priority") == "0"  # stat
+    assert site.dispatch(delivery_id) == Done()
+
+
+def test_a_step_that_is_there_is_left_alone(site: Site) -> None:
+    delivery_id = site.commit(INSTANCE)
+    reconcile(site)
+    before = site.redis.hgetall(keys.STEP + delivery_id)
+    reconcile(site)
+    assert site.redis.hgetall(keys.STEP + delivery_id) == before
+
+
+def test_what_waits_is_called_up_where_there_is_a_place(site: Site) -> None:
+    site.commit(INSTANCE)
+    site.gate.announce_places("tests", {Queue.DISPATCH: 1})
+    reconcile(site)
+    assert site.redis.llen(Queue.DISPATCH) == 1
+
+
+def test_a_delivery_of_an_unknown_ae_title_is_dispatched_to_be_judged_there(site: Site) -> None:
+    delivery_id = site.commit(INSTANCE, ae_title="GONE")
+    reconcile(site)
+    assert site.steps() == {delivery_id: "waiting"}
+
+
+def test_a_delivery_whose_dispatch_was_cut_short_is_dispatched_again(site: Site) -> None:
+    delivery_id = site.commit(INSTANCE)
+    (site.tree.committed / delivery_id).rename(site.tree.deliveries / delivery_id)
+    reconcile(site)
+    assert site.steps() == {delivery_id: "waiting"}
+
+
+def test_a_dispatched_delivery_is_not_dispatched_again(site: Site) -> None:
+    job_id = site.dispatched(INSTANCE)
+    empty_redis(site)
+    reconcile(site)
+    assert site.steps() == {job_id: "waiting"}
+
+
+def test_a_committed_delivery_is_told_once_a_period(site: Site) -> None:
+    delivery_id = site.commit(INSTANCE)
+    reconciler = reconcile(site)
+    site.redis.delete(keys.STEP + delivery_id)
+    reconciler.tick()
+    assert site.steps() == {}
+
+
+def test_a_delivery_committed_later_is_told_at_the_next_tick(site: Site) -> None:
+    reconciler = reconcile(site)
+    delivery_id = site.commit(INSTANCE)
+    reconciler.tick()
+    assert site.steps() == {delivery_id: "waiting"}
+
+
+def site_with_jobs_in_every_state(site: Site, pacs: Pacs) -> dict[str, str]:
+    """Job ids by what has become of the job."""
+    queued = site.dispatched(INSTANCE)
+    exporting = site.exporting(INSTANCE)
+    half = site.exporting(INSTANCE)
+    assert site.export(half, "PACS") == Done()
+    done = site.exporting(INSTANCE)
+    refused = site.exporting(INSTANCE)
+    for name in ("PACS", "OTHER"):
+        assert site.export(done, name) == Done()
+        pacs.answer = lambda uid: 0xC000
+        assert isinstance(site.export(refused, name), Failed)
+        pacs.answer = lambda uid: 0x0000
+    delivery_id = site.commit(INSTANCE, ae_title="BAD")
+    site.dispatch(delivery_id)
+    (failed,) = (job.id for job in site.jobs() if job.delivery == delivery_id)
+    assert isinstance(site.run_pipeline(failed), Failed)
+    cancelled = site.dispatched(INSTANCE)
+    site.folder(cancelled).update(lambda job: job.model_copy(update={"cancelled": True}))
+    return {
+        "queued": queued,
+        "exporting": exporting,
+        "half": half,
+        "done": done,
+        "refused": refused,
+        "failed": failed,
+        "cancelled": cancelled,
+    }
+
+
+STATES = {
+    "queued": JobState.QUEUED,
+    "exporting": JobState.EXPORTING,
+    "half": JobState.EXPORTING,
+    "done": JobState.DONE,
+    "refused": JobState.FAILED,
+    "failed": JobState.FAILED,
+    "cancelled": JobState.CANCELLED,
+}
+
+
+def check_all_came_back(site: Site, jobs: dict[str, str]) -> None:
+    views = {name: find_job(site.redis, job_id) for name, job_id in jobs.items()}
+    assert {name: view.state for name, view in views.items()} == STATES
+    assert views["failed"].reason == "exit code 1 (attempt 1 of 1)"
+    ends = {name: end.state for name, end in views["half"].destinations.items()}
+    assert ends == {"PACS": DestinationState.DELIVERED, "OTHER": DestinationState.PENDING}
+    assert views["refused"].destinations["PACS"].state is DestinationState.FAILED
+    assert len(list_jobs(site.redis)) == len(jobs)
+    # Nothing that is finished is to be run or sent again.
+    assert site.steps() == {
+        jobs["queued"]: "waiting",
+        f"{jobs['exporting']}.PACS": "waiting",
+        f"{jobs['exporting']}.OTHER": "waiting",
+        f"{jobs['half']}.OTHER": "waiting",
+    }
+
+
+def test_after_redis_was_emptied_all_jobs_come_back_as_the_disk_has_them(
+    site: Site, pacs: Pacs
+) -> None:
+    jobs = site_with_jobs_in_every_state(site, pacs)
+    empty_redis(site)
+    reconcile(site)
+    check_all_came_back(site, jobs)
+
+
+def test_a_reconciler_that_lives_on_notices_that_redis_was_emptied(
+    make_site: Callable[..., Site], site: Site, pacs: Pacs
+) -> None:
+    jobs = site_with_jobs_in_every_state(site, pacs)
+    reconciler = reconcile(site)
+    site.redis.flushall()
+    # The gate says that its server is new as soon as anybody asks it to admit something.
+    site.gate.grant(Queue.DISPATCH)
+    reconciler._looked = float("-inf")  # a period later
+    reconciler.tick()
+    check_all_came_back(site, jobs)
+
+
+def test_what_came_back_goes_on_where_it_stood(site: Site, pacs: Pacs) -> None:
+    jobs = site_with_jobs_in_every_state(site, pacs)
+    empty_redis(site)
+    reconcile(site)
+    pacs.forget()
+    assert site.run_pipeline(jobs["queued"]) == Done()
+    assert site.export(jobs["half"], "OTHER") == Done()
+    assert len(pacs.received) == 1
+    assert find_job(site.redis, jobs["half"]).state is JobState.DONE
+
+
+def test_a_record_that_lags_behind_the_disk_is_brought_up(site: Site, pacs: Pacs) -> None:
+    job_id = site.exporting(INSTANCE)
+    site.export(job_id, "PACS")
+    end = site.folder(job_id).read().destinations["PACS"]
+    site.folder(job_id).update(lambda job: job.with_destination("OTHER", end))
+    reconcile(site)
+    view = find_job(site.redis, job_id)
+    assert view.state is JobState.DONE
+    assert view.destinations["OTHER"].state is DestinationState.DELIVERED
+
+
+def test_a_pipeline_that_is_to_be_tried_again_keeps_its_record(site: Site) -> None:
+    job_id = site.dispatched(INSTANCE)
+    site.context.records.move(job_id, JobState.RUNNING, "attempt 1 started", attempt=1)
+    reconcile(site)
+    assert find_job(site.redis, job_id).state is JobState.RUNNING
+
+
+def test_a_finished_job_is_looked_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = site.exporting(INSTANCE)
+    for name in ("PACS", "OTHER"):
+        site.export(job_id, name)
+    reconciler = reconcile(site)
+
+    def unexpected(*_: Any, **__: Any) -> NoReturn:
+        pytest.fail("looked at again")
+
+    monkeypatch.setattr("workers.reconciler.advance", unexpected)
+    reconciler._looked = float("-inf")
+    reconciler.tick()
+
+
+def test_damaged_records_are_said_and_do_not_keep_the_others_waiting(site: Site) -> None:
+    damaged_delivery, delivery_id = site.commit(INSTANCE), site.commit(INSTANCE)
+    damaged_job, job_id = site.dispatched(INSTANCE), site.dispatched(INSTANCE)
+    (site.tree.committed / damaged_delivery / DELIVERY_FILE).write_text("{")
+    (site.folder(damaged_job).path / STATE_FILE).write_text("{")
+    site.redis.flushall()
+    with capture_logs() as lines:
+        reconcile(site)
+    assert site.steps() == {delivery_id: "waiting", job_id: "waiting"}
+    said = {(line["event"], line.get("delivery") or line.get("job")) for line in lines}
+    assert ("damaged delivery.json", damaged_delivery) in said
+    assert ("damaged state.json", damaged_job) in said
+
+
+def test_other_things_in_the_folders_are_passed_over(site: Site) -> None:
+    for folder in (site.tree.committed, site.tree.deliveries, site.tree.jobs):
+        (folder / "lost+found").mkdir()
+        (folder / ".DS_Store").write_text("")
+    reconcile(site)
+    assert site.steps() == {}
+
+
+def test_a_job_that_is_being_made_is_passed_over(site: Site) -> None:
+    job_id = site.dispatched(INSTANCE)
+    (site.folder(job_id).path / STATE_FILE).unlink()
+    empty_redis(site)
+    reconcile(site)
+    assert site.steps() == {}
+
+
+def test_a_retry_is_not_hurried(site: Site) -> None:
+    job_id = site.exporting(INSTANCE)
+    run = site.start(export_step(site.folder(job_id).read(), "PACS"))
+    site.gate.finish(run, StepEnd.RETRYING, delay=60)
+    due = site.redis.zrange(keys.DUE + run.step.lane, 0, -1, withscores=True)
+    assert len(due) == 1
+    reconcile(site)
+    assert site.redis.zrange(keys.DUE + run.step.lane, 0, -1, withscores=True) == due
