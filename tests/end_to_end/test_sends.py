@@ -39,17 +39,17 @@ def test_a_destination_that_is_down_does_not_delay_another(tmp_path: Path) -> No
         with Gateway(tmp_path, **settings) as gateway:
             for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm"):
                 gateway.storescu(sample_file(name), called="ROUTER")
-            wait_for(lambda: len(archive.received) == 3, 30)
-            job = wait_for(lambda: gateway.jobs(JobState.EXPORTING))[0]
-            wait_for(
-                lambda: all(
-                    job.destinations["DOWN"].state is DestinationState.RETRYING
-                    for job in gateway.jobs()
-                )
-            )
+
+            def all_stand() -> bool:
+                states = [
+                    (job.destinations["ARCHIVE"].state, job.destinations["DOWN"].state)
+                    for job in gateway.jobs(JobState.EXPORTING)
+                ]
+                return states == [(DestinationState.DELIVERED, DestinationState.RETRYING)] * 3
+
+            wait_for(all_stand, 30)
+            assert len(archive.received) == 3
             assert "Connection refused" in gateway.jobs()[0].destinations["DOWN"].reason
-            assert len(gateway.jobs(JobState.EXPORTING)) == 3
-            assert job.destinations["ARCHIVE"].state is DestinationState.DELIVERED
 
 
 def test_a_destination_out_of_resources_is_asked_again_until_it_takes_it(tmp_path: Path) -> None:

@@ -360,22 +360,40 @@ def test_after_an_association_is_lost_only_what_is_not_recorded_goes_again(
     assert ended(site, job_id).delivered == 5
 
 
+def four_days_pass(site: Site, job_id: str) -> None:
+    """Since the first try, which the log has kept."""
+    path = site.folder(job_id).path / "sent-PACS.log"
+    first, rest = path.read_text().split("\n", 1)
+    began, words = first.split(" ", 1)
+    path.write_text(f"{float(began) - 4 * 86400:.3f} {words}\n{rest}")
+
+
 def test_what_fails_for_too_long_is_given_up_and_what_is_owed_counts_as_failed(
     site: Site, pacs: Pacs
 ) -> None:
     job_id = site.exporting(*THREE)
     answering(pacs, _1_2_2=0xA700)
     troubled(site.export(job_id))
-    path = site.folder(job_id).path / "sent-PACS.log"
-    first, rest = path.read_text().split("\n", 1)
-    four_days_ago = time.time() - 4 * 86400
-    path.write_text(f"{four_days_ago:.3f}{first[first.index(' ') :]}\n{rest}")
+    four_days_pass(site, job_id)
     assert site.export(job_id) == Failed("PACS: given up: status A700")
     assert ended(site, job_id) == DestinationEnd(
         state=DestinationState.FAILED, delivered=1, failed=2, reason="given up: status A700"
     )
     assert state(site, job_id) is JobState.FAILED
     assert find_job(site.redis, job_id).reason == "PACS: given up: status A700"
+
+
+def test_what_was_given_up_is_not_sent_again(site: Site, pacs: Pacs) -> None:
+    job_id = site.exporting(*THREE)
+    answering(pacs, _1_2_1=0xA700)
+    with site.lease(site.start(export_step(site.folder(job_id).read(), "PACS"))) as lease:
+        troubled(export(site.context, lease))
+        four_days_pass(site, job_id)
+        assert isinstance(export(site.context, lease), Failed)
+        pacs.forget()
+        assert export(site.context, lease) == Done()
+    assert pacs.associations == []
+    assert state(site, job_id) is JobState.FAILED
 
 
 def test_a_result_that_is_no_dicom_file_fails_the_export_without_its_name(

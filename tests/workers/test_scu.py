@@ -319,8 +319,9 @@ def ask_release(peer: Connection) -> None:
 
 
 def trickle(peer: Connection) -> None:
-    """A P-DATA-TF, byte by byte, each well within any time limit of a single read."""
-    for byte in bytes.fromhex("0400000000ff") + bytes(100):
+    """The PDU that is due, byte by byte, each well within any time limit of a single read."""
+    pdu_type = "04" if peer.acceptor.accepted else "02"
+    for byte in bytes.fromhex(f"{pdu_type}00000000ff 000000fb0101") + bytes(200):
         peer.socket.sendall(bytes([byte]))
         time.sleep(0.05)
 

@@ -78,6 +78,14 @@ def test_a_retry_that_is_due_waits_its_turn(redis: Redis, gate: Gate):
     assert order == ["urgent", "a", "b"]
 
 
+def test_a_retry_that_is_due_is_waiting_like_any_other(redis: Redis, gate: Gate):
+    assert gate.finish(started(gate, "a"), StepEnd.RETRYING)
+    gate.set_caps({LANE: 0})
+    let_pass(redis, 0)
+    assert granted_ids(gate) == []
+    assert gate.submit(step("a")) == "waiting"
+
+
 def test_attempts_count_when_they_start(gate: Gate):
     run = started(gate, "a")
     for attempt in (1, 2, 3):

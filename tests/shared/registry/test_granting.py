@@ -36,6 +36,11 @@ def test_submitting_again_changes_nothing_whatever_the_step_is_doing(gate: Gate)
     assert granted_ids(gate) == []
 
 
+def test_submitting_again_costs_a_step_no_place_in_the_line(redis: Redis, gate: Gate):
+    submit_in_turn(redis, gate, step("b"), step("a"), step("b"))
+    assert granted_ids(gate) == ["b", "a"]
+
+
 @pytest.mark.parametrize("end", [StepEnd.DONE, StepEnd.FAILED])
 def test_a_step_that_ended_is_not_run_again_by_a_late_submit(gate: Gate, end: StepEnd):
     assert gate.finish(started(gate, "a"), end)

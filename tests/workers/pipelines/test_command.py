@@ -134,8 +134,20 @@ def test_no_shell_sees_the_command(trial: Trial) -> None:
     assert [path.name for path in trial.attempt.work.iterdir()] == [OUTPUT_LOG]
 
 
-def test_it_runs_in_its_working_folder_with_nothing_to_read(trial: Trial) -> None:
-    assert trial.shell("cat; pwd") == SUCCESS
+@pytest.fixture
+def open_stdin() -> Iterator[None]:
+    """A standard input on which nothing comes, as a terminal's."""
+    reading, writing = os.pipe()
+    saved = os.dup(0)
+    os.dup2(reading, 0)
+    yield
+    os.dup2(saved, 0)
+    for descriptor in (reading, writing, saved):
+        os.close(descriptor)
+
+
+def test_it_runs_in_its_working_folder_with_nothing_to_read(trial: Trial, open_stdin: None) -> None:
+    assert trial.shell("cat; pwd", timeout="5s") == SUCCESS
     assert trial.printed.decode() == f"{trial.attempt.work}\n"
 
 
