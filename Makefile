@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -q -y --no-install-recommends
 
-.PHONY: demo up test lint format clean
+.PHONY: demo up test bench lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/penstock demo
@@ -16,6 +16,11 @@ up: $(VENV)/installed
 
 test: lint peers
 	$(BIN)/pytest
+
+# Minutes, and only worth reading from a machine that does nothing else.
+bench: $(VENV)/installed-dev peers
+	@command -v Orthanc >/dev/null || { $(SUDO) apt-get update -q && $(APT) orthanc; }
+	$(BIN)/python -m tests.bench.receive --write
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -103,18 +103,10 @@ def test_killed_after_any_write_and_run_again_it_makes_the_same_jobs(two: Site) 
         with two.lease(two.start(dispatch_step(delivery_id, "normal"))) as lease:
             with kill:
                 dispatch(two.context, lease)
+            if (two.tree.deliveries / delivery_id / DISPATCHED_FILE).exists():  # never too early
+                check_dispatched(two, delivery_id, "one", "two")
             assert dispatch(two.context, lease) == Done()
         check_dispatched(two, delivery_id, "one", "two")
-
-
-def test_killed_before_it_was_done_it_has_not_said_that_it_was(two: Site) -> None:
-    for kill in kills(least=30):
-        two.empty()
-        delivery_id = two.commit(*INSTANCES)
-        with two.lease(two.start(dispatch_step(delivery_id, "normal"))) as lease, kill:
-            dispatch(two.context, lease)
-        if (two.tree.deliveries / delivery_id / DISPATCHED_FILE).exists():
-            check_dispatched(two, delivery_id, "one", "two")
 
 
 def test_run_again_at_any_time_it_leaves_what_is_done_as_it_is(site: Site) -> None:
@@ -141,7 +133,7 @@ def at_once(times: int, call: Callable[[], Outcome]) -> list[Outcome]:
 
 
 def test_several_at_once_make_one_set_of_jobs(two: Site) -> None:
-    for _ in range(20):
+    for _ in range(10):
         two.empty()
         delivery_id = two.commit(*INSTANCES)
         with two.lease(two.start(dispatch_step(delivery_id, "normal"))) as lease:

@@ -247,7 +247,7 @@ def test_the_gate_does_what_its_model_does(redis: Redis):
     run_state_machine_as_test(
         OnThisServer,
         settings=settings(
-            max_examples=80,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

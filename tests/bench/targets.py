@@ -1,0 +1,124 @@
+"""The receivers that are compared, each as a process on a free port with a folder of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from deploy.system import accepts_connections, free_port
+from tests.support.waiting import wait_for
+
+REPOSITORY = Path(__file__).parents[2]
+
+# The bench's switch: the product has none.
+_WITHOUT_SYNCS = "import os; os.fsync = lambda fd: None; from deploy.cli import main; main()"
+
+
+@dataclass(frozen=True)
+class Target:
+    """`start` makes its command line out of a folder and a port."""
+
+    name: str
+    start: Callable[[Path, int], list[str]]
+    bare: bool = False
+    share: float = 1  # of the instances: less for who would take minutes
+
+    @contextmanager
+    def running(self, folder: Path) -> Iterator[int]:
+        """The port it listens on, while the block runs; what it stored goes away after it."""
+        folder.mkdir(parents=True)
+        port = free_port("127.0.0.1")
+        process = subprocess.Popen(
+            self.start(folder, port),
+            stdout=subprocess.PIPE if self.bare else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "TCP_NODELAY": "1"},
+        )
+        try:
+            if self.bare:
+                assert process.stdout is not None
+                port = int(process.stdout.readline())
+            else:
+                wait_for(lambda: accepts_connections("127.0.0.1", port), 30)
+            yield port
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            shutil.rmtree(folder)
+
+
+def _penstock(folder: Path, port: int, durability: str) -> list[str]:
+    settings = {
+        "storage": {
+            "root": str(folder),
+            "watermark_percent": 100,
+            "reserve_gb": 0,
+            "durability": durability,
+        },
+        "receiver": {"port": port, "max_associations": 1000},
+        "ae_titles": [{"title": "BENCH", "pipeline": "keep"}],
+        "log": {"level": "warning"},
+    }
+    path = folder / "penstock.toml"
+    path.write_text(tomli_w.dumps(settings))
+    return ["-c", str(path), "receive"]
+
+
+def _synced(durability: str) -> Callable[[Path, int], list[str]]:
+    return lambda folder, port: [
+        sys.executable, "-m", "deploy", *_penstock(folder, port, durability)
+    ]  # fmt: skip
+
+
+def _unsynced(folder: Path, port: int) -> list[str]:
+    return [sys.executable, "-c", _WITHOUT_SYNCS, *_penstock(folder, port, "association")]
+
+
+def _storescp(*options: str) -> Callable[[Path, int], list[str]]:
+    # By its path: pynetdicom installs a program of the same name.
+    program = shutil.which("storescp", path="/usr/bin:/usr/local/bin") or "storescp"
+    return lambda folder, port: [program, *options, "+B", "-od", str(folder), str(port)]
+
+
+def _pynetdicom(folder: Path, port: int) -> list[str]:
+    return [sys.executable, "-m", "tests.bench.pynetdicom_scp", str(folder), str(port)]
+
+
+def _orthanc(folder: Path, port: int) -> list[str]:
+    configuration = {
+        "StorageDirectory": str(folder),
+        "IndexDirectory": str(folder),
+        "HttpServerEnabled": False,
+        "DicomPort": port,
+        "DicomAlwaysAllowStore": True,
+        "DicomCheckCalledAet": False,
+        "DicomThreadsCount": 25,
+    }
+    path = folder / "orthanc.json"
+    path.write_text(json.dumps(configuration))
+    return [shutil.which("Orthanc", path="/usr/sbin:/usr/bin") or "Orthanc", str(path)]
+
+
+def _bare(sync: str) -> Callable[[Path, int], list[str]]:
+    return lambda folder, port: [sys.executable, "-m", "tests.bench.bare_loop", str(folder), sync]
+
+
+PENSTOCK = Target("Penstock", _synced("association"))
+PENSTOCK_EACH = Target('Penstock, durability = "instance"', _synced("instance"))
+PENSTOCK_UNSYNCED = Target("Penstock, syncs off", _unsynced)
+STORESCP = Target("DCMTK storescp", _storescp())
+STORESCP_FORK = Target("DCMTK storescp --fork", _storescp("--fork"))
+PYNETDICOM = Target("pynetdicom", _pynetdicom, share=0.25)
+ORTHANC = Target("Orthanc", _orthanc, share=0.1)
+BARE = Target("bare loop", _bare("none"), bare=True)
+BARE_SYNCED = Target("bare loop, synced at the end", _bare("association"), bare=True)
+BARE_EACH = Target("bare loop, each synced", _bare("instance"), bare=True)
