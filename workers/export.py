@@ -13,7 +13,7 @@ from workers.advance import advance
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.job_folder import JobFolder
-from workers.lease import Lease
+from workers.lease import Lease, LeaseLostError, StepCancelledError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.outgoing import Outgoing, by_association, outgoing_in
 from workers.scu import (
@@ -112,19 +112,22 @@ class _Export:
         contexts = contexts_for(file.meta for file in files)
         self.lease.check_before_send()
         with associate(peer, Caller.of(self.context.settings), contexts) as association:
-            later = self._send_all(association, files)
+            ended_early = self._send_all(association, files)
         # Only now: the release lets the destination keep what it has said yes to.
-        if later:
-            raise _LaterError(later)
+        if ended_early:
+            raise ended_early
 
-    def _send_all(self, association: ScuAssociation, files: list[Outgoing]) -> str:
-        """Ends early if the destination asks to come again later, and says why."""
+    def _send_all(self, association: ScuAssociation, files: list[Outgoing]) -> Exception | None:
+        """Sends until the destination asks to come again later, or this run is to stop."""
         for file in files:
-            self._keep_pace()
-            self.lease.check_before_send()
+            try:
+                self._keep_pace()
+                self.lease.check_before_send()
+            except (LeaseLostError, StepCancelledError, StoppingError) as interruption:
+                return interruption
             if later := self._send_one(association, file):
-                return later
-        return ""
+                return _LaterError(later)
+        return None
 
     def _send_one(self, association: ScuAssociation, file: Outgoing) -> str:
         """Why the destination is to be asked again later; empty where it is not."""
