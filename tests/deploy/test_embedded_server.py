@@ -19,7 +19,7 @@ from deploy.embedded_server import (
 )
 from deploy.engine import WrongEngineError
 from shared.locked_file import LockedFile
-from tests.deploy.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

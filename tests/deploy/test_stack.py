@@ -15,7 +15,7 @@ from deploy.part import Part
 from deploy.stack import PortUnavailableError, Stack
 from deploy.supervisor import PartsNotReadyError
 from shared.settings import Settings, load
-from tests.deploy.waiting import wait_for
+from tests.support.waiting import wait_for
 
 ROUTED = """
 [[ae_titles]]

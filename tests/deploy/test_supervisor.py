@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deploy.child import LONGEST_DELAY, next_delay
-from tests.deploy.waiting import wait_for
+from tests.support.waiting import wait_for
 
 SLEEP = ["sleep", "600"]
 # It keeps its pid in the file that it is given, and hears no SIGTERM.
