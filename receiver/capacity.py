@@ -25,10 +25,21 @@ class Room:
         return self.over_watermark or self.under_reserve
 
 
-def room(usage: Usage, storage: Storage) -> Room:
+AMPLE = Room(over_watermark=False, under_reserve=False)
+NONE = Room(over_watermark=True, under_reserve=True)
+
+
+def room(usage: Usage, storage: Storage, before: Room = AMPLE) -> Room:
+    """The room there is now.
+
+    What was refused `before` is taken again only at the release mark, some way from where refusing
+    began: else a disk that hovers at its mark would admit and refuse by turns.
+    """
+    watermark = storage.watermark_release if before.over_watermark else storage.watermark_percent
+    reserve = storage.reserve_release if before.under_reserve else storage.reserve_gb
     return Room(
-        over_watermark=usage.used_percent >= storage.watermark_percent,
-        under_reserve=usage.free < storage.reserve_gb * _GIGABYTE,
+        over_watermark=usage.used_percent >= watermark,
+        under_reserve=usage.free < reserve * _GIGABYTE,
     )
 
 
@@ -38,18 +49,36 @@ class Capacity:
     def __init__(self, usage: Callable[[], Usage], storage: Storage) -> None:
         self._usage = usage
         self._storage = storage
+        self._measured = AMPLE
         # Replaced whole, so that no thread waits for another's look at a slow file system.
-        self._last = (float("-inf"), Room(over_watermark=False, under_reserve=False))
+        self._last = (float("-inf"), AMPLE)
 
     def room(self) -> Room:
         looked, known = self._last
         now = time.monotonic()
         if now - looked < _VALID_FOR:
             return known
+        found = self._look()
+        self._last = (now, found)
+        if found != known:
+            _tell(found)
+        return found
+
+    def _look(self) -> Room:
         try:
-            found = room(self._usage(), self._storage)
+            self._measured = room(self._usage(), self._storage, self._measured)
         except OSError as error:
             log.error("the storage cannot be read", error=error.strerror)
-            found = Room(over_watermark=True, under_reserve=True)
-        self._last = (now, found)
-        return found
+            return NONE  # not measured: once it can be read again, all is as it was before
+        return self._measured
+
+
+def _tell(found: Room) -> None:
+    if found.full:
+        log.warning(
+            "storage is refused",
+            over_watermark=found.over_watermark,
+            under_reserve=found.under_reserve,
+        )
+    else:
+        log.info("storage is accepted again")

@@ -22,10 +22,34 @@ class Section(BaseModel):
 class Storage(Section):
     root: Path = Path("data")
     watermark_percent: Annotated[float, Field(gt=0, le=100)] = 75
+    watermark_release_percent: Annotated[float, Field(ge=0, le=100)] | None = None
     reserve_gb: Annotated[float, Field(ge=0)] = 5
+    reserve_release_gb: Annotated[float, Field(ge=0)] | None = None
     durability: Literal["association", "instance"] = "association"
     aborted_retention: Seconds = 24 * HOUR
     job_retention: Seconds = 7 * DAY
+
+    @model_validator(mode="after")
+    def _released_on_the_side_where_there_is_room(self) -> "Storage":
+        if self.watermark_release > self.watermark_percent:
+            raise ValueError("watermark_release_percent must not be over watermark_percent")
+        if self.reserve_release < self.reserve_gb:
+            raise ValueError("reserve_release_gb must not be under reserve_gb")
+        return self
+
+    @property
+    def watermark_release(self) -> float:
+        """Percent. Unset: 5 points under the watermark, or half of a very low one."""
+        if self.watermark_release_percent is not None:
+            return self.watermark_release_percent
+        return max(self.watermark_percent - 5, self.watermark_percent / 2)
+
+    @property
+    def reserve_release(self) -> float:
+        """GB. Unset: a tenth over the reserve."""
+        if self.reserve_release_gb is not None:
+            return self.reserve_release_gb
+        return self.reserve_gb * 1.1
 
 
 class Dicom(Section):

@@ -2,11 +2,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from receiver.capacity import Capacity, Room, room
 from shared.settings.sections import Storage
 from shared.tree import StorageTree, Usage
-from tests.support.receivers import LocalReceiver
+from tests.support.receivers import LocalReceiver, local_receiver
 from tests.support.samples import data_set
 from tests.support.scu import ECHO_CONTEXT
 from tests.support.waiting import wait_for
@@ -29,6 +30,70 @@ def test_watermark_and_reserve(
 ) -> None:
     usage = Usage(total=200 * GB, used=int(used * GB), free=int(free * GB))
     assert room(usage, Storage()) == Room(over_watermark, under_reserve)
+
+
+def percent(used: float) -> Usage:
+    return Usage(total=1000 * GB, used=int(used * 10 * GB), free=int((100 - used) * 10 * GB))
+
+
+def test_what_was_refused_is_taken_again_at_the_release_mark_and_no_earlier() -> None:
+    storage = Storage(watermark_percent=75, watermark_release_percent=60)
+    now, seen = room(percent(0), storage), []
+    for used in (74.9, 75, 70, 60, 59.9, 74.9, 75):
+        now = room(percent(used), storage, now)
+        seen.append(now.over_watermark)
+    assert seen == [False, True, True, True, False, False, True]
+
+
+def test_the_reserve_has_a_release_mark_too() -> None:
+    storage = Storage(reserve_gb=100, reserve_release_gb=150)
+    now, seen = room(percent(0), storage), []
+    for free in (10, 9.9, 14.9, 15, 10, 9.9):
+        now = room(percent(100 - free), storage, now)
+        seen.append(now.under_reserve)
+    assert seen == [False, True, True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("watermark", "released_under"), [(75, 70), (100, 95), (6, 3), (10, 5), (0.5, 0.25)]
+)
+def test_unset_the_watermarks_release_is_five_points_lower(
+    watermark: float, released_under: float
+) -> None:
+    assert Storage(watermark_percent=watermark).watermark_release == released_under
+
+
+def test_unset_the_reserves_release_is_a_tenth_higher() -> None:
+    assert Storage(reserve_gb=5).reserve_release == pytest.approx(5.5)
+    assert Storage(reserve_gb=0).reserve_release == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"watermark_percent": 75, "watermark_release_percent": 76},
+        {"reserve_gb": 5, "reserve_release_gb": 4},
+    ],
+)
+def test_a_release_mark_on_the_wrong_side_is_a_fault(values: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match="must not be"):
+        Storage(**values)  # type: ignore[arg-type]
+
+
+def test_a_moment_in_which_the_storage_cannot_be_read_does_not_move_the_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("receiver.capacity._VALID_FOR", 0)
+    answers: list[Usage | OSError] = [percent(72), OSError(5, "Input/output error"), percent(72)]
+
+    def usage() -> Usage:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    capacity = Capacity(usage, Storage())
+    assert [capacity.room().full for _ in range(3)] == [False, True, False]
 
 
 def test_storage_that_cannot_be_read_counts_as_full() -> None:
@@ -63,6 +128,26 @@ def test_a_full_storage_refuses_storage_lets_echo_pass_and_recovers_by_itself(
             scu.release()
     wait_for(lambda: not receiver.services.capacity.room().full)
     receiver.associated().release()
+
+
+def test_over_the_watermark_it_stays_closed_down_to_the_release_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = {"watermark_percent": 75, "watermark_release_percent": 70}
+    now = percent(50)
+    with local_receiver(tmp_path, storage=marks) as receiver:
+        monkeypatch.setattr("receiver.capacity._VALID_FOR", 0)
+        monkeypatch.setattr(receiver.services.capacity, "_usage", lambda: now)
+        receiver.associated().release()
+        now = percent(75)
+        assert receiver.scu().rejection() == (2, 3, 1)
+        now = percent(72)
+        assert receiver.scu().rejection() == (2, 3, 1)
+        with receiver.associated(contexts=[ECHO_CONTEXT]) as scu:
+            assert scu.echo() == 0
+            scu.release()
+        now = percent(69)
+        receiver.associated().release()
 
 
 def test_under_the_reserve_an_instance_is_answered_a700_and_the_association_goes_on(

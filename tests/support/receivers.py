@@ -31,7 +31,13 @@ sys.exit(run(Settings(**json.loads(sys.argv[1])), ready))
 def settings_for(root: Path, **sections: Any) -> dict[str, Any]:
     """Settings with one AE title, BRAIN, on any free port; sections given are laid over them."""
     base: dict[str, Any] = {
-        "storage": {"root": str(root), "reserve_gb": 0, "watermark_percent": 100},
+        # However full the machine is that the tests run on.
+        "storage": {
+            "root": str(root),
+            "reserve_gb": 0,
+            "watermark_percent": 100,
+            "watermark_release_percent": 100,
+        },
         "receiver": {"port": 0},
         "ae_titles": [{"title": "BRAIN", "pipeline": "keep"}],
     }
