@@ -8,6 +8,7 @@ from typing import Literal
 import structlog
 
 from receiver.admission import AT_LIMIT, Admitted, Refused, admit, supports
+from receiver.allowance import Allowance
 from receiver.commit import commit, roll_back
 from receiver.connection import Connection, ConnectionEndedError, ConnectionLostError
 from receiver.patience import Patience
@@ -204,7 +205,7 @@ class Association:
             self._transaction,
             self._settings.dicom,
             self._entry.ignored_sop_classes,
-            under_reserve=self._services.capacity.room().under_reserve,
+            Allowance(self._settings.receiver, self._services.capacity),
         )
 
     def _respond(self, context_id: int, response: Response) -> None:

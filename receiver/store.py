@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from receiver.allowance import Allowance
 from receiver.instance_file import InstanceFile
 from receiver.transaction import Transaction
 from shared import part10
@@ -87,11 +88,17 @@ class Kept:
     """A data set that goes to disk. The first failure settles the answer; the rest is let pass."""
 
     def __init__(
-        self, request: StoreRequest, transfer_syntax: str, transaction: Transaction, dicom: Dicom
+        self,
+        request: StoreRequest,
+        transfer_syntax: str,
+        transaction: Transaction,
+        dicom: Dicom,
+        allowance: Allowance,
     ) -> None:
         self._request = request
         self._transfer_syntax = transfer_syntax
         self._transaction = transaction
+        self._allowance = allowance
         self._failure: Answer | None = None
         self._file: InstanceFile | None = None
         try:
@@ -109,6 +116,11 @@ class Kept:
                 self._file.flush()
             except OSError as error:
                 self._fail(error)
+        # It may be long, and there was room when it began.
+        if self._file and (
+            objection := self._allowance.objection(self._file.size, self._transaction.size)
+        ):
+            self._refuse(objection)
 
     def end(self) -> StoreResponse:
         self.flush()
@@ -139,8 +151,19 @@ class Kept:
             association=self._transaction.association.id,
             error=error.strerror,
         )
+        self._give_up(error.strerror or "error")
+
+    def _refuse(self, objection: str) -> None:
+        log.warning(
+            "an instance was refused",
+            association=self._transaction.association.id,
+            reason=objection,
+        )
+        self._give_up(objection)
+
+    def _give_up(self, words: str) -> None:
         self._transaction.refused += 1
-        self._failure = Answer(Status.OUT_OF_RESOURCES, f"Out of resources: {error.strerror}")
+        self._failure = Answer(Status.OUT_OF_RESOURCES, f"Out of resources: {words}")
         self.discard()
 
     def _head(self, dicom: Dicom) -> bytes:
@@ -161,13 +184,12 @@ def begin_store(
     transaction: Transaction,
     dicom: Dicom,
     ignored_sop_classes: Container[str],
-    *,
-    under_reserve: bool,
+    allowance: Allowance,
 ) -> DataSet:
     """Where the data set of this C-STORE-RQ is to go."""
-    answer = judge(request, ignored_sop_classes, under_reserve=under_reserve)
+    answer = judge(request, ignored_sop_classes, under_reserve=allowance.under_reserve)
     if answer is None:
-        return Kept(request, transfer_syntax, transaction, dicom)
+        return Kept(request, transfer_syntax, transaction, dicom, allowance)
     if answer is IGNORED:
         transaction.ignored += 1
     else:

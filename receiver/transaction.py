@@ -33,6 +33,7 @@ class Transaction:
         self.association = association
         self.folder: Path | None = None
         self.instances: list[Instance] = []
+        self.size = 0  # of their files, in bytes
         self.ignored = 0
         self.refused = 0
         self.duplicates = 0
@@ -76,6 +77,7 @@ class Transaction:
         name = self._free_name(sop_instance_uid)
         self._make_lasting(file, name)
         self._names.add(name)
+        self.size += file.size
         self._by_uid[sop_instance_uid] = [
             *namesakes,
             _Kept(name, file.head_size, transfer_syntax_uid),

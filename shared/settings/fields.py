@@ -11,6 +11,8 @@ from shared.uid import is_uid
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)")
 _RATE = re.compile(r"(\d+)\s*/\s*(s|m|h)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -27,6 +29,18 @@ def format_duration(seconds: float) -> str:
         if seconds and seconds % _UNITS[unit] == 0:
             return f"{seconds / _UNITS[unit]:.0f}{unit}"
     return f"{seconds * 1000:.15g}ms" if seconds else "0s"
+
+
+def _parse_size(value: object) -> int:
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        return round(float(match[1]) * _SIZES[match[2]])
+    raise ValueError('a size is a number and a unit: "512kB", "500MB", "2GB", "1TB"')
+
+
+def format_size(size: int) -> str:
+    """The shortest text of a size in bytes, as it would stand in the settings file."""
+    unit = max((u for u in _SIZES if size >= _SIZES[u]), key=_SIZES.__getitem__, default="kB")
+    return f"{size / _SIZES[unit]:.12g}{unit}"
 
 
 def _parse_rate(value: object) -> float:
@@ -91,6 +105,7 @@ def caller_matches(caller: str, calling_ae_title: str, address: str) -> bool:
 Seconds = Annotated[
     float, BeforeValidator(_parse_duration), PlainSerializer(format_duration, return_type=str)
 ]
+Bytes = Annotated[int, BeforeValidator(_parse_size), PlainSerializer(format_size, return_type=str)]
 PerSecond = Annotated[
     float, BeforeValidator(_parse_rate), PlainSerializer(_format_rate, return_type=str)
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from shared.settings.fields import AeTitle, Caller, Name, PerSecond, Seconds, SopClass, Uid
+from shared.settings.fields import AeTitle, Bytes, Caller, Name, PerSecond, Seconds, SopClass, Uid
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 MINUTE, HOUR, DAY = 60, 3600, 86400  # defaults are in seconds
@@ -68,6 +68,8 @@ class Receiver(Section):
     verify_calling_ae_title: bool = False
     allowed_calling: tuple[Caller, ...] = ()
     default_ae_title: AeTitle | None = None
+    max_instance_size: Annotated[Bytes, Field(gt=0)] | None = None
+    max_association_size: Annotated[Bytes, Field(gt=0)] | None = None
     artim_timeout: Seconds = 30
     pdu_timeout: Seconds = 60
     idle_timeout: Seconds = 10 * MINUTE

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 from receiver.capacity import Capacity, Room, room
 from shared.settings.sections import Storage
 from shared.tree import StorageTree, Usage
+from shared.upper_layer.dimse import StoreResponse
+from shared.upper_layer.events import MessageReceived
 from tests.support.receivers import LocalReceiver, local_receiver
 from tests.support.samples import data_set
 from tests.support.scu import ECHO_CONTEXT
@@ -161,6 +163,32 @@ def test_under_the_reserve_an_instance_is_answered_a700_and_the_association_goes
             response = scu.store("1.2.4", data_set(100_000))
             assert response.status == 0xA700
             assert response.error_comment
+        assert scu.store("1.2.5", data_set(100)).status == 0
+        scu.release()
+    delivery = receiver.delivery()
+    assert [instance.sop_instance_uid for instance in delivery.instances] == ["1.2.3", "1.2.5"]
+    assert delivery.refused == 1
+
+
+def test_a_long_instance_ends_with_a700_when_free_space_falls_under_the_reserve(
+    receiver: LocalReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiver.associated() as scu:
+        assert scu.store("1.2.3", data_set(100)).status == 0
+        scu.command(1, scu.store_request("1.2.4"))
+        content = data_set(2_000_000)
+        scu.data(1, content[:1_000_000], last=False)
+        wait_for(lambda: list(receiver.incoming()[0].glob("*.part")))
+        with monkeypatch.context() as patched:
+            nearly_full = Room(over_watermark=True, under_reserve=True)
+            patched.setattr(receiver.services.capacity, "room", lambda: nearly_full)
+            scu.data(1, content[1_000_000:1_500_000], last=False)
+            wait_for(lambda: not list(receiver.incoming()[0].glob("*.part")))
+        scu.data(1, content[1_500_000:])
+        response = scu.expect(MessageReceived).message
+        assert isinstance(response, StoreResponse)
+        assert response.status == 0xA700
+        assert response.error_comment == "Out of resources: storage is full"
         assert scu.store("1.2.5", data_set(100)).status == 0
         scu.release()
     delivery = receiver.delivery()
