@@ -45,7 +45,6 @@ from shared.upper_layer.state import State
 from shared.upper_layer.status import Status
 from shared.upper_layer.user_information import UserInformation
 
-_PDU_HEADER = 6  # bytes, which the maximum length of a PDU does not count (PS3.8 D.1)
 _SMALL_BUFFER = 16 << 10  # enough for what an idle association says
 _LARGE_BUFFER = 256 << 10
 
@@ -68,7 +67,7 @@ class Association:
         self._settings = services.settings
         self._connection = connection
         self._acceptor = Acceptor(dicom.max_pdu_length)
-        self._patience = Patience(services.settings.receiver, dicom.max_pdu_length + _PDU_HEADER)
+        self._patience = Patience(services.settings.receiver)
         self._buffer = bytearray(_SMALL_BUFFER)
         self._began = time.monotonic()
         self._request: AssociateRequest | None = None
@@ -104,10 +103,11 @@ class Association:
 
     def _converse(self) -> End:
         while True:
-            count, waited = self._connection.receive_into(self._buffer, self._patience.limit())
+            limit = self._patience.limit(time.monotonic() - self._began)
+            count, waited = self._connection.receive_into(self._buffer, limit)
             if end := self._take(memoryview(self._buffer)[:count]):
                 return end
-            self._patience.received(count, waited, mid_pdu=self._acceptor.mid_pdu)
+            self._patience.received(waited, self._acceptor.pdu_under_way)
 
     def _take(self, data: memoryview) -> End | None:
         for event in self._acceptor.receive(data):

@@ -49,6 +49,8 @@ class Connection:
             ConnectionEndedError: by `end`, or because the limit is over.
             ConnectionLostError: by the peer or the network.
         """
+        if limit.seconds <= 0:  # with a peer that never lets us wait, the watchdog may not see it
+            raise ConnectionEndedError(limit.words)
         began = time.monotonic()
         self.overdue = limit.words
         self.deadline = began + limit.seconds

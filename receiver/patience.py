@@ -13,36 +13,42 @@ class Limit(NamedTuple):
 
 
 class Patience:
-    """Only waiting for the peer counts, so that a slow disk of ours ends no association."""
+    """Only waiting for the peer counts, so that a slow disk of ours ends no association.
 
-    def __init__(self, settings: Receiver, longest_pdu: int) -> None:
+    Except for the length of the association, if that has a limit: it is how long others may have
+    to wait for this one's slot.
+    """
+
+    def __init__(self, settings: Receiver) -> None:
         self._settings = settings
-        self._longest_pdu = longest_pdu
         self._associated = False
-        self._mid_pdu = False
+        self._pdu: int | None = None  # the one under way, by its number
         self._left = settings.artim_timeout  # for what is under way now
-        self._bytes = 0  # since it began
 
-    def limit(self) -> Limit:
+    def limit(self, age: float = 0) -> Limit:
+        """How long the next bytes may take, `age` seconds after the connection was opened."""
+        limit = self._next()
+        longest = self._settings.max_association_time
+        if longest is not None and self._associated and longest - age < limit.seconds:
+            return Limit(longest - age, "the association took too long")
+        return limit
+
+    def _next(self) -> Limit:
         if not self._associated:
             return Limit(self._left, "no A-ASSOCIATE-RQ in time")
-        if self._mid_pdu:
+        if self._pdu is not None:
             return Limit(self._left, "a PDU was not ended in time")
         return Limit(self._settings.idle_timeout, "no traffic")
 
     def associated(self) -> None:
         """The A-ASSOCIATE-RQ is whole."""
         self._associated = True
-        self._mid_pdu = False
+        self._pdu = None
 
-    def received(self, count: int, waited: float, *, mid_pdu: bool) -> None:
-        """`count` bytes came after `waited` seconds, and left off within a PDU or after one."""
-        self._bytes += count
-        # A PDU under way since the last bytes began has ended by now if more has come than a PDU
-        # can hold: what is under way then is another one.
-        began = mid_pdu and (not self._mid_pdu or self._bytes >= self._longest_pdu)
-        if began and self._associated:
-            self._left, self._bytes = self._settings.pdu_timeout, 0
+    def received(self, waited: float, pdu_under_way: int | None) -> None:
+        """Bytes came after `waited` seconds, and left off within the PDU of that number, if any."""
+        if self._associated and pdu_under_way != self._pdu:
+            self._left = self._settings.pdu_timeout
         else:
             self._left -= waited
-        self._mid_pdu = mid_pdu
+        self._pdu = pdu_under_way

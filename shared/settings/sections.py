@@ -73,6 +73,7 @@ class Receiver(Section):
     artim_timeout: Seconds = 30
     pdu_timeout: Seconds = 60
     idle_timeout: Seconds = 10 * MINUTE
+    max_association_time: Annotated[Seconds, Field(gt=0)] | None = None
     drain_timeout: Seconds = 30
 
 

@@ -62,6 +62,11 @@ class Association:
         """Whether the peer has begun a PDU and not ended it."""
         return self._reader.mid_pdu
 
+    @property
+    def pdu_under_way(self) -> int | None:
+        """The number, counted from 1, of the PDU that the peer has begun and not ended."""
+        return self._reader.pdus_begun if self._reader.mid_pdu else None
+
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """What `data` means, in order; to be iterated to its end before the next call."""
         if self.state is State.AWAITING_CLOSE:

@@ -49,6 +49,7 @@ class PduReader:
     def __init__(self, max_pdu_length: int, expect: Callable[[PduType], object]) -> None:
         self._max_pdu_length = max_pdu_length
         self._expect = expect
+        self.pdus_begun = 0
         self._next = _Next.PDU_HEADER
         self._gathered = bytearray()
         self._pdu_type = PduType.P_DATA_TF
@@ -77,6 +78,8 @@ class PduReader:
                         if not self._fragment_left:  # an empty fragment is one, too
                             yield self._part(view[:0])
                 case _Next.PDU_HEADER:
+                    if not self._gathered:
+                        self.pdus_begun += 1
                     view = self._gather(view, _PDU_HEADER.size)
                     self._check_type(self._gathered[0])
                     if len(self._gathered) == _PDU_HEADER.size:

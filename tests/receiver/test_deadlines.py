@@ -20,32 +20,52 @@ SHORT = {"artim_timeout": "500ms", "pdu_timeout": "500ms", "idle_timeout": "60s"
 
 
 def test_until_the_request_is_whole_artim_runs() -> None:
-    patience = Patience(SETTINGS, longest_pdu=1000)
+    patience = Patience(SETTINGS)
     assert patience.limit().seconds == 30
-    patience.received(1, 10, mid_pdu=True)
-    patience.received(5000, 5, mid_pdu=True)
+    patience.received(10, pdu_under_way=1)
+    patience.received(5, pdu_under_way=1)
     assert patience.limit().seconds == 15
 
 
 def test_between_pdus_there_is_the_idle_time_and_within_one_less() -> None:
-    patience = Patience(SETTINGS, longest_pdu=1000)
+    patience = Patience(SETTINGS)
     patience.associated()
-    patience.received(200, 1, mid_pdu=False)
+    patience.received(1, pdu_under_way=None)
     assert patience.limit().seconds == 600
-    patience.received(1, 500, mid_pdu=True)
+    patience.received(500, pdu_under_way=2)
     assert patience.limit().seconds == 60
-    patience.received(1, 20, mid_pdu=True)
+    patience.received(20, pdu_under_way=2)
     assert patience.limit().seconds == 40
-    patience.received(1, 1, mid_pdu=False)
+    patience.received(1, pdu_under_way=None)
     assert patience.limit().seconds == 600
 
 
 def test_a_stream_of_pdus_that_never_pauses_between_two_is_no_trickle() -> None:
-    patience = Patience(SETTINGS, longest_pdu=1000)
+    patience = Patience(SETTINGS)
     patience.associated()
-    for _ in range(100):
-        patience.received(500, 10, mid_pdu=True)
-        assert patience.limit().seconds > 0
+    for number in range(2, 100):
+        patience.received(50, pdu_under_way=number)
+        assert patience.limit().seconds == 60
+
+
+def test_a_small_pdu_has_no_more_time_than_a_long_one() -> None:
+    patience = Patience(SETTINGS)
+    patience.associated()
+    patience.received(1, pdu_under_way=2)
+    for _ in range(4):
+        patience.received(15, pdu_under_way=2)
+    assert patience.limit().seconds == 0
+
+
+def test_the_length_of_an_association_counts_whatever_it_does() -> None:
+    limited = SETTINGS.model_copy(update={"max_association_time": 3600})
+    patience = Patience(limited)
+    assert patience.limit(age=5000).seconds == 30, "there is no association yet"
+    patience.associated()
+    patience.received(1, pdu_under_way=2)
+    assert patience.limit(age=3500).seconds == 60
+    assert patience.limit(age=3590) == (10, "the association took too long")
+    assert patience.limit(age=3700).seconds < 0
 
 
 def trickle(sock: socket.socket, data: bytes) -> float:
@@ -93,6 +113,19 @@ def test_a_peer_that_falls_silent_is_aborted_after_the_idle_time(tmp_path: Path)
         wait_for(receiver.aborted)
         assert receiver.aborted_delivery().reason == "no traffic"
         assert not receiver.services.slots.taken
+
+
+def test_an_association_over_its_length_is_aborted_and_rolled_back(tmp_path: Path) -> None:
+    limits = {"max_association_time": "500ms"}
+    with local_receiver(tmp_path, receiver=limits) as receiver, receiver.associated() as scu:
+        assert scu.store("1.2.3", data_set(100)).status == 0
+        with contextlib.suppress(OSError):
+            while True:  # it never lets us wait
+                scu.command(1, scu.store_request("1.2.4"))
+                scu.data(1, data_set(1000))
+        wait_for(receiver.aborted)
+        assert receiver.aborted_delivery().reason == "the association took too long"
+        assert receiver.committed() == []
 
 
 def test_a_slow_peer_that_keeps_sending_whole_pdus_is_let_be(tmp_path: Path) -> None:

@@ -132,6 +132,20 @@ def test_a_pdu_is_under_way_from_its_first_byte_to_its_last():
     assert not acceptor.mid_pdu
 
 
+def test_each_pdu_under_way_has_a_number_of_its_own():
+    acceptor, _ = established()
+    first, second = p_data((1, 3, STORE_COMMAND)), p_data((1, 2, DATA))
+    assert acceptor.pdu_under_way is None
+    list(acceptor.receive(first[:1]))
+    number = acceptor.pdu_under_way
+    list(acceptor.receive(first[1:-1]))
+    assert acceptor.pdu_under_way == number
+    list(acceptor.receive(first[-1:] + second[:1]))
+    assert acceptor.pdu_under_way == number + 1
+    list(acceptor.receive(second[1:]))
+    assert acceptor.pdu_under_way is None
+
+
 def reason(association, data):
     """The abort reason that these bytes end in."""
     with pytest.raises(ProtocolError) as caught:
