@@ -252,6 +252,7 @@ class Association:
     def _free_slot(self) -> None:
         if self._holds_slot:
             self._holds_slot = False
+            self._connection.closing = True
             self._services.slots.free()
 
     def _report(self, end: End) -> None:

@@ -29,6 +29,7 @@ class Connection:
     def __init__(self, sock: socket.socket, peer_address: str, send_timeout: float) -> None:
         self.peer_address = _plain(peer_address)
         self.associated = False  # something may be lost with it
+        self.closing = False  # the peer may come again for another
         self.deadline = math.inf  # of the call under way, in monotonic time
         self.overdue = ""  # what it means if the deadline passes
         self._socket = sock
@@ -99,12 +100,18 @@ class Connection:
         Closing while bytes are unread makes TCP reset the connection, and a reset may destroy the
         last PDU before the peer has read it.
         """
+        self.closing = True
         self.overdue = "not closed by the peer"
         self.deadline = time.monotonic() + _LAST_WAIT
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
             while self._socket.recv(_SCRATCH) and time.monotonic() < self.deadline:
                 pass
+        self.drop()
+
+    def drop(self) -> None:
+        """Closes at once: nothing has been said that could be lost."""
+        self.closing = True
         with self._closing:
             self._socket.close()
 

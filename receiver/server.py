@@ -9,14 +9,15 @@ import structlog
 
 from receiver.association import Association
 from receiver.connection import Connection
+from receiver.connections import Connections, TooManyConnectionsError
 from receiver.services import Services
 from receiver.watchdog import Watchdog
 
 _BACKLOG = 1024
-_NOT_ASSOCIATED = 1024  # connections beyond the association limit
 _SHORT_OF_SOMETHING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _SHORT_WAIT = 0.2  # seconds until what was short may be there again
 _POLL = 0.05
+_TELL_EVERY = 1.0  # seconds: a flood of connections must not be one of words
 _LAST_WAIT = 10.0  # seconds for the threads to roll back
 
 log = structlog.get_logger()
@@ -33,9 +34,8 @@ class Server:
         self._services = services
         settings = services.settings.receiver
         self._send_timeout = settings.pdu_timeout
-        self._most_connections = settings.max_associations + _NOT_ASSOCIATED
-        self._connections: set[Connection] = set()
-        self._lock = threading.Lock()
+        self._connections = Connections(settings)
+        self._told = float("-inf")
         self._closed = threading.Event()
         self._listener = socket.create_server(
             (settings.host, settings.port),
@@ -52,8 +52,7 @@ class Server:
 
     def connections(self) -> list[Connection]:
         """Those that are open now."""
-        with self._lock:
-            return list(self._connections)
+        return self._connections.all()
 
     def drain(self) -> None:
         """From here on no association that proposes storage is admitted; open ones go on."""
@@ -97,22 +96,30 @@ class Server:
 
     def _begin(self, sock: socket.socket, peer_address: str) -> None:
         connection = Connection(sock, peer_address, self._send_timeout)
-        with self._lock:
-            if len(self._connections) >= self._most_connections:
-                raise RuntimeError("too many connections")
+        try:
             self._connections.add(connection)
+        except TooManyConnectionsError as error:
+            self._turn_away(connection, str(error))
+            return
         try:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
         except RuntimeError:
-            self._forget(connection)
+            self._connections.remove(connection)
             raise
 
     def _serve(self, connection: Connection) -> None:
         try:
+            self._connections.claim_address(connection)
             Association(self._services, connection).run()
+        except TooManyConnectionsError as error:
+            self._turn_away(connection, str(error))
         finally:
-            self._forget(connection)
+            self._connections.remove(connection)
 
-    def _forget(self, connection: Connection) -> None:
-        with self._lock:
-            self._connections.discard(connection)
+    def _turn_away(self, connection: Connection, words: str) -> None:
+        """Without a word to the peer, whose A-ASSOCIATE-RQ is not read."""
+        connection.drop()
+        now = time.monotonic()
+        if now - self._told >= _TELL_EVERY:
+            self._told = now
+            log.warning("connections are refused", reason=words, peer=connection.peer_address)

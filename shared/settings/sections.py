@@ -64,6 +64,8 @@ class Receiver(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 11112  # 0: any free port
     max_associations: Annotated[int, Field(ge=1, le=1000)] = 25
+    max_half_open: Annotated[int, Field(ge=1, le=10_000)] = 1024
+    max_connections_per_address: Annotated[int, Field(ge=1)] | None = None
     verify_called_ae_title: bool = True
     verify_calling_ae_title: bool = False
     allowed_calling: tuple[Caller, ...] = ()

@@ -29,8 +29,10 @@ _Event = TypeVar("_Event", bound=Event)
 class Scu:
     """Blocking; every call fails after `timeout` seconds."""
 
-    def __init__(self, address: tuple[str, int], timeout: float = 15) -> None:
-        self.socket = socket.create_connection(address, timeout)
+    def __init__(
+        self, address: tuple[str, int], timeout: float = 15, source: str = "127.0.0.1"
+    ) -> None:
+        self.socket = socket.create_connection(address, timeout, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requestor: Requestor | None = None
         self._events: list[Event] = []
