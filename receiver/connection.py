@@ -70,6 +70,24 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return count, time.monotonic() - began
 
+    def receive_exactly(self, size: int, limit: Limit) -> bytes:
+        """`size` bytes and none of those that follow; the limit is for all of them.
+
+        Raises:
+            ConnectionEndedError, ConnectionLostError: as `receive_into`.
+        """
+        received = bytearray()
+        while missing := size - len(received):
+            piece = bytearray(missing)
+            count, waited = self.receive_into(piece, limit)
+            received += piece[:count]
+            limit = limit._replace(seconds=limit.seconds - waited)
+        return bytes(received)
+
+    def is_relayed_for(self, source: str) -> None:
+        """The peer is behind the proxy that made the connection."""
+        self.peer_address = _plain(source)
+
     def send(self, data: bytes) -> None:
         """All of `data`.
 

@@ -10,6 +10,7 @@ import structlog
 from receiver.association import Association
 from receiver.connection import Connection
 from receiver.connections import Connections, TooManyConnectionsError
+from receiver.opening import Opening
 from receiver.services import Services
 from receiver.watchdog import Watchdog
 
@@ -35,6 +36,7 @@ class Server:
         settings = services.settings.receiver
         self._send_timeout = settings.pdu_timeout
         self._connections = Connections(settings)
+        self._opening = Opening(settings, self._connections)
         self._told = float("-inf")
         self._closed = threading.Event()
         self._listener = socket.create_server(
@@ -109,8 +111,8 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         try:
-            self._connections.claim_address(connection)
-            Association(self._services, connection).run()
+            if self._opening.run(connection):
+                Association(self._services, connection).run()
         except TooManyConnectionsError as error:
             self._turn_away(connection, str(error))
         finally:

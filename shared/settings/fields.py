@@ -71,6 +71,14 @@ def _check_uid(value: str) -> str:
     return value
 
 
+def _check_network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError as error:
+        raise ValueError(f'a network is "address" or "address/prefix": {error}') from None
+    return value
+
+
 def _check_caller(value: str) -> str:
     title, _, network = value.partition("@")
     _check_ae_title(title)
@@ -112,5 +120,6 @@ PerSecond = Annotated[
 AeTitle = Annotated[str, AfterValidator(_check_ae_title)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Uid = Annotated[str, AfterValidator(_check_uid)]
+Network = Annotated[str, AfterValidator(_check_network)]
 Caller = Annotated[str, AfterValidator(_check_caller)]
 SopClass = Annotated[str, AfterValidator(_resolve_sop_class)]

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from shared.settings.fields import AeTitle, Bytes, Caller, Name, PerSecond, Seconds, SopClass, Uid
+from shared.settings.fields import (
+    AeTitle,
+    Bytes,
+    Caller,
+    Name,
+    Network,
+    PerSecond,
+    Seconds,
+    SopClass,
+    Uid,
+)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 MINUTE, HOUR, DAY = 60, 3600, 86400  # defaults are in seconds
@@ -66,6 +76,7 @@ class Receiver(Section):
     max_associations: Annotated[int, Field(ge=1, le=1000)] = 25
     max_half_open: Annotated[int, Field(ge=1, le=10_000)] = 1024
     max_connections_per_address: Annotated[int, Field(ge=1)] | None = None
+    proxy_from: tuple[Network, ...] = ()
     verify_called_ae_title: bool = True
     verify_calling_ae_title: bool = False
     allowed_calling: tuple[Caller, ...] = ()

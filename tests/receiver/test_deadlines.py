@@ -11,6 +11,7 @@ from shared.settings.sections import Receiver
 from shared.upper_layer.events import ReleaseConfirmed
 from tests.support.receivers import local_receiver
 from tests.support.samples import data_set
+from tests.support.trickle import trickle
 from tests.support.waiting import wait_for
 
 SETTINGS = Receiver.model_validate(
@@ -66,19 +67,6 @@ def test_the_length_of_an_association_counts_whatever_it_does() -> None:
     assert patience.limit(age=3500).seconds == 60
     assert patience.limit(age=3590) == (10, "the association took too long")
     assert patience.limit(age=3700).seconds < 0
-
-
-def trickle(sock: socket.socket, data: bytes) -> float:
-    """Sends a byte every 50 ms; how long it was let to."""
-    began = time.monotonic()
-    with contextlib.suppress(OSError):
-        for position in range(len(data)):
-            sock.sendall(data[position : position + 1])
-            sock.settimeout(0.05)
-            with contextlib.suppress(TimeoutError):
-                if not sock.recv(100):
-                    break
-    return time.monotonic() - began
 
 
 def test_a_connection_without_a_request_ends_without_a_word(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""What a connection goes through before its first PDU: whose it is must be certain by then."""
+
+import time
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+
+import structlog
+
+from receiver.connection import Connection, ConnectionEndedError, ConnectionLostError
+from receiver.connections import Connections
+from receiver.patience import Limit
+from receiver.proxy_header import PREFIX_SIZE, ProxyHeaderError, rest_length, source_address
+from shared.settings.sections import Receiver
+
+log = structlog.get_logger()
+
+
+def is_proxy(address: str, proxy_from: Iterable[str]) -> bool:
+    """Whether connections from there begin with a PROXY protocol header."""
+    return any(ip_address(address) in ip_network(network) for network in proxy_from)
+
+
+class Opening:
+    """All of it has the time of one ARTIM, and happens in the connection's own thread."""
+
+    def __init__(self, settings: Receiver, connections: Connections) -> None:
+        self._settings = settings
+        self._connections = connections
+
+    def run(self, connection: Connection) -> bool:
+        """Whether PDUs may follow; else the connection is closed, and the log says why.
+
+        Raises:
+            TooManyConnectionsError: from the peer's address.
+        """
+        deadline = time.monotonic() + self._settings.artim_timeout
+        try:
+            if is_proxy(connection.peer_address, self._settings.proxy_from):
+                self._take_proxy_header(connection, deadline)
+            self._connections.claim_address(connection)
+        except ProxyHeaderError as error:
+            log.warning("a proxy is misunderstood", proxy=connection.peer_address, fault=str(error))
+        except (ConnectionLostError, ConnectionEndedError) as error:  # a probe of the port, say
+            log.debug("connection ended", peer=connection.peer_address, reason=str(error))
+        else:
+            return True
+        connection.drop()
+        return False
+
+    def _take_proxy_header(self, connection: Connection, deadline: float) -> None:
+        def receive(size: int) -> bytes:
+            limit = Limit(deadline - time.monotonic(), "no PROXY protocol header in time")
+            return connection.receive_exactly(size, limit)
+
+        prefix = receive(PREFIX_SIZE)
+        source = source_address(prefix, receive(rest_length(prefix)))
+        if source is not None:
+            connection.is_relayed_for(source)
