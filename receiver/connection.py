@@ -3,7 +3,6 @@
 import math
 import os
 import socket
-import struct
 import threading
 import time
 from contextlib import suppress
@@ -33,15 +32,13 @@ class Connection:
         self.deadline = math.inf  # of the call under way, in monotonic time
         self.overdue = ""  # what it means if the deadline passes
         self._socket = sock
+        self._send_timeout = send_timeout
+        self._sending = False
         self._ended = ""
         self._closing = threading.Lock()
         # Else a small response waits for the acknowledgement of the one before it (Nagle).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # A peer that reads nothing ends here; responses are too small for a second deadline.
-        seconds, part = divmod(send_timeout, 1)
-        timeval = struct.pack("@ll", int(seconds), int(part * 1e6))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
     def receive_into(self, buffer: bytearray, limit: Limit) -> tuple[int, float]:
         """How many bytes came, at least one, and how many seconds they took.
@@ -94,23 +91,36 @@ class Connection:
         Raises:
             ConnectionLostError: the peer is gone, or does not read.
         """
+        self._sending = True
+        self.overdue = "the peer does not read"
+        self.deadline = time.monotonic() + self._send_timeout
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise ConnectionLostError(_words(error)) from None
+            raise ConnectionLostError(self._ended or _words(error)) from None
+        finally:
+            self.deadline = math.inf
+            self._sending = False
 
     def send_last(self, data: bytes) -> None:
         """An A-ABORT or A-ASSOCIATE-RJ: told if the peer still listens, and no waiting for it."""
         with suppress(OSError):
-            self._socket.send(data, socket.MSG_DONTWAIT)
+            self._socket.setblocking(False)
+            try:
+                self._socket.send(data)
+            finally:
+                self._socket.setblocking(True)
 
     def end(self, words: str) -> None:
         """Wakes the thread that waits for the peer; `words` say why."""
         with self._closing:
             if self._socket.fileno() != -1:
                 self._ended = self._ended or words
+                # A response that is being sent may get there, unless that takes too long already;
+                # and a peer that we wait for may still be told of the end.
+                too_long = self._sending and self.deadline < time.monotonic()
                 with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RD)
+                    self._socket.shutdown(socket.SHUT_RDWR if too_long else socket.SHUT_RD)
 
     def close(self) -> None:
         """Waits shortly for the peer to close first (PS3.8 Sta13).

@@ -7,6 +7,7 @@ import pytest
 
 from receiver.connection import Connection, ConnectionLostError
 from receiver.patience import Patience
+from receiver.watchdog import Watchdog
 from shared.settings.sections import Receiver
 from shared.upper_layer.events import ReleaseConfirmed
 from tests.support.receivers import local_receiver
@@ -142,6 +143,8 @@ def test_a_peer_that_reads_nothing_is_given_up() -> None:
         accepted, (address, _) = listener.accept()
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     connection = Connection(accepted, address, send_timeout=0.2)
-    with peer, pytest.raises(ConnectionLostError):
+    watchdog = Watchdog(lambda: [connection])
+    with peer, pytest.raises(ConnectionLostError, match="does not read"):
         connection.send(bytes(100_000_000))
+    watchdog.stop()
     connection.close()
