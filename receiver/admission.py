@@ -1,13 +1,14 @@
 """Who may associate: the answer to an A-ASSOCIATE-RQ, before anything is negotiated."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from receiver.certificate_names import allows
 from shared import ae_title
 from shared.settings import Settings
 from shared.settings.fields import caller_matches
-from shared.settings.sections import AeTitleEntry, Receiver
+from shared.settings.sections import AeTitleEntry, Receiver, Tls
 from shared.sop_classes import VERIFICATION, is_storage
 from shared.upper_layer.pdu import APPLICATION_CONTEXT, AssociateRequest
 
@@ -42,15 +43,26 @@ WRONG_VERSION: Final = Refused(1, 2, 2, "protocol version not supported")
 WRONG_APPLICATION_CONTEXT: Final = Refused(1, 1, 2, "application context name not supported")
 UNKNOWN_CALLED_AE_TITLE: Final = Refused(1, 1, 7, "called AE title not recognized")
 CALLER_NOT_ALLOWED: Final = Refused(1, 1, 3, "calling AE title not recognized")
+CALLER_NOT_CERTIFIED: Final = Refused(
+    1, 1, 3, "calling AE title not recognized: not that of its certificate"
+)
 AT_LIMIT: Final = Refused(2, 3, 2, "local limit exceeded: associations")
 STORAGE_FULL: Final = Refused(2, 3, 1, "temporary congestion: storage is full")
 DRAINING: Final = Refused(2, 3, 1, "temporary congestion: the receiver is being stopped")
 
 
 def admit(
-    request: AssociateRequest, peer_address: str, settings: Settings, load: Load
+    request: AssociateRequest,
+    peer_address: str,
+    settings: Settings,
+    load: Load,
+    certificate_names: Collection[str] | None = None,
 ) -> Admitted | Refused:
-    """The answer, from what the request says and how the receiver stands."""
+    """The answer, from what the request says and how the receiver stands.
+
+    `certificate_names` are those of the certificate that the peer has shown; None: came without
+    TLS.
+    """
     if not request.protocol_version & _PROTOCOL_VERSION_1:
         return WRONG_VERSION
     if request.application_context != APPLICATION_CONTEXT:
@@ -60,6 +72,8 @@ def admit(
         return UNKNOWN_CALLED_AE_TITLE
     if not _may_call(request.calling_ae_title, peer_address, entry, settings.receiver):
         return CALLER_NOT_ALLOWED
+    if not _vouched_for(request.calling_ae_title, certificate_names, settings.receiver.tls):
+        return CALLER_NOT_CERTIFIED
     if load.at_limit:
         return AT_LIMIT
     if _proposes_storage(request):
@@ -94,6 +108,13 @@ def _may_call(title: str, address: str, entry: AeTitleEntry, receiver: Receiver)
     if receiver.verify_calling_ae_title and not verified_by_own_list:
         return _listed(title, address, receiver.allowed_calling)
     return True
+
+
+def _vouched_for(title: str, certificate_names: Collection[str] | None, tls: Tls | None) -> bool:
+    """For a peer that came over TLS, by its certificate."""
+    if certificate_names is None or tls is None:
+        return True
+    return allows(certificate_names, title, tls.allowed_calling)
 
 
 def _listed(title: str, address: str, callers: Iterable[str]) -> bool:

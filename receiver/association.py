@@ -142,7 +142,11 @@ class Association:
     def _negotiate(self, request: AssociateRequest) -> End | None:
         self._request = request
         decision = admit(
-            request, self._connection.peer_address, self._settings, self._services.load()
+            request,
+            self._connection.peer_address,
+            self._settings,
+            self._services.load(),
+            self._connection.certificate_names,
         )
         if isinstance(decision, Admitted) and not self._services.slots.take():
             decision = AT_LIMIT

@@ -3,15 +3,18 @@
 import math
 import os
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 
+from receiver.certificate_names import names
 from receiver.patience import Limit
 
 _LAST_WAIT = 2.0  # seconds for the peer to close after the last PDU
 _SCRATCH = 4096
+_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # as a probe of the port makes
 
 
 class ConnectionLostError(Exception):
@@ -22,11 +25,16 @@ class ConnectionEndedError(Exception):
     """The connection was ended from our side; the peer may still be told."""
 
 
+class HandshakeError(Exception):
+    """No TLS with this peer; the message is in OpenSSL's words, none of them the peer's."""
+
+
 class Connection:
     """Used by one thread; `end` may be called by any other."""
 
     def __init__(self, sock: socket.socket, peer_address: str, send_timeout: float) -> None:
         self.peer_address = _plain(peer_address)
+        self.certificate_names: frozenset[str] | None = None  # None: came without TLS
         self.associated = False  # something may be lost with it
         self.closing = False  # the peer may come again for another
         self.deadline = math.inf  # of the call under way, in monotonic time
@@ -85,6 +93,32 @@ class Connection:
         """The peer is behind the proxy that made the connection."""
         self.peer_address = _plain(source)
 
+    def secure(self, context: ssl.SSLContext, limit: Limit) -> None:
+        """The TLS handshake; from here on everything is sent and received through it.
+
+        Raises:
+            ConnectionEndedError, ConnectionLostError: as `receive_into`.
+            HandshakeError: the peer does not speak TLS, or not as `context` asks.
+        """
+        try:
+            with self._closing:
+                secured = context.wrap_socket(
+                    self._socket, server_side=True, do_handshake_on_connect=False
+                )
+                self._socket = secured
+            self.overdue = limit.words
+            self.deadline = time.monotonic() + limit.seconds
+            secured.do_handshake()
+        except OSError as error:
+            if self._ended:
+                raise ConnectionEndedError(self._ended) from None
+            if isinstance(error, ssl.SSLError) and not isinstance(error, _ENDS):
+                raise HandshakeError(_words(error)) from None
+            raise ConnectionLostError(_words(error)) from None
+        finally:
+            self.deadline = math.inf
+        self.certificate_names = names(secured.getpeercert() or {})
+
     def send(self, data: bytes) -> None:
         """All of `data`.
 
@@ -120,7 +154,7 @@ class Connection:
                 # and a peer that we wait for may still be told of the end.
                 too_long = self._sending and self.deadline < time.monotonic()
                 with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR if too_long else socket.SHUT_RD)
+                    self._shutdown(socket.SHUT_RDWR if too_long else socket.SHUT_RD)
 
     def close(self) -> None:
         """Waits shortly for the peer to close first (PS3.8 Sta13).
@@ -132,8 +166,10 @@ class Connection:
         self.overdue = "not closed by the peer"
         self.deadline = time.monotonic() + _LAST_WAIT
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-            while self._socket.recv(_SCRATCH) and time.monotonic() < self.deadline:
+            if isinstance(self._socket, ssl.SSLSocket):
+                _say_no_more(self._socket)
+            self._shutdown(socket.SHUT_WR)
+            while socket.socket.recv(self._socket, _SCRATCH) and time.monotonic() < self.deadline:
                 pass
         self.drop()
 
@@ -142,6 +178,18 @@ class Connection:
         self.closing = True
         with self._closing:
             self._socket.close()
+
+    def _shutdown(self, how: int) -> None:
+        # An SSLSocket's own would leave TLS behind: what is sent after it would be plain text.
+        socket.socket.shutdown(self._socket, how)
+
+
+def _say_no_more(secured: ssl.SSLSocket) -> None:
+    """Sends TLS's `close_notify`; the peer's own is not waited for."""
+    secured.setblocking(False)
+    with suppress(OSError, ValueError):  # it would wait; there has been no handshake
+        secured.unwrap()
+    secured.setblocking(True)
 
 
 def _plain(address: str) -> str:
@@ -153,4 +201,8 @@ def _plain(address: str) -> str:
 
 
 def _words(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):  # its number is none of the system's
+        return (error.reason or type(error).__name__).replace("_", " ").lower()
     return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from receiver.certificates import Certificates
 from receiver.incoming import Incoming
 from receiver.server import Server
 from receiver.services import Services
@@ -28,6 +29,7 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
     `ready` is told the address and port once peers can connect. To be called by the main thread.
 
     Raises:
+        CertificateFileError: no TLS with what the settings name.
         OSError: the storage cannot be used, or the address not listened on.
     """
     # Blocked, and waited for below: nothing runs in the middle of something else.
@@ -35,9 +37,10 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
     usual_stack = threading.stack_size(_STACK)
     try:
         _raise_open_files_limit()
+        certificates = Certificates.of(settings.receiver)
         tree = StorageTree(settings.storage.root)
         tree.create()
-        services = Services.start(settings, tree, Incoming.create(tree))
+        services = Services.start(settings, tree, Incoming.create(tree), certificates)
         try:
             _serve(Server(services), settings.receiver.drain_timeout, ready)
         finally:
@@ -51,7 +54,7 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
 def _serve(server: Server, drain_timeout: float, ready: Callable[[str, int], None] | None) -> None:
     server.start()
     host, port = server.address
-    log.info("receiving", host=host, port=port)
+    log.info("receiving", host=host, port=port, tls_port=server.tls_port)
     if ready is not None:
         ready(host, port)
     signal.sigwait(_STOP_SIGNALS)

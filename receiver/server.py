@@ -24,6 +24,20 @@ _LAST_WAIT = 10.0  # seconds for the threads to roll back
 log = structlog.get_logger()
 
 
+class _Listener:
+    """A port that peers connect to."""
+
+    def __init__(self, host: str, port: int, *, tls: bool) -> None:
+        self.tls = tls
+        self.socket = socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+            backlog=_BACKLOG,
+            dualstack_ipv6=host == "::",
+        )
+        self.address: tuple[str, int] = self.socket.getsockname()[:2]
+
+
 class Server:
     """Listens from its creation on, and serves from `start` on.
 
@@ -36,21 +50,25 @@ class Server:
         settings = services.settings.receiver
         self._send_timeout = settings.pdu_timeout
         self._connections = Connections(settings)
-        self._opening = Opening(settings, self._connections)
+        self._opening = Opening(settings, self._connections, services.certificates)
         self._told = float("-inf")
         self._closed = threading.Event()
-        self._listener = socket.create_server(
-            (settings.host, settings.port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            backlog=_BACKLOG,
-            dualstack_ipv6=settings.host == "::",
-        )
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listeners: list[_Listener] = []
+        if settings.plain:
+            self._listeners.append(_Listener(settings.host, settings.port, tls=False))
+        if settings.tls is not None:
+            self._listeners.append(_Listener(settings.host, settings.tls.port, tls=True))
+        self.address = self._listeners[0].address
+        self.tls_port = next((each.address[1] for each in self._listeners if each.tls), None)
 
     def start(self) -> None:
         self._watchdog = Watchdog(self.connections)
-        self._accepting = threading.Thread(target=self._accept, name="listener", daemon=True)
-        self._accepting.start()
+        self._accepting = [
+            threading.Thread(target=self._accept, args=(each,), name="listener", daemon=True)
+            for each in self._listeners
+        ]
+        for thread in self._accepting:
+            thread.start()
 
     def connections(self) -> list[Connection]:
         """Those that are open now."""
@@ -68,9 +86,10 @@ class Server:
     def close(self, words: str) -> None:
         """Ends what is still open by an A-ABORT, and waits until all is rolled back."""
         self._closed.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept
-        self._accepting.join()
-        self._listener.close()
+        for listener, thread in zip(self._listeners, self._accepting, strict=True):
+            listener.socket.shutdown(socket.SHUT_RDWR)  # wakes accept
+            thread.join()
+            listener.socket.close()
         deadline = time.monotonic() + _LAST_WAIT
         while (left := self.connections()) and time.monotonic() < deadline:
             for connection in left:
@@ -80,10 +99,10 @@ class Server:
             log.error("associations are stuck and were left", number=len(left))
         self._watchdog.stop()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: _Listener) -> None:
         while not self._closed.is_set():
             try:
-                sock, address = self._listener.accept()
+                sock, address = listener.socket.accept()
             except OSError as error:
                 # Else the peer was gone before it was accepted, or the listener is being closed.
                 if error.errno in _SHORT_OF_SOMETHING:
@@ -91,12 +110,12 @@ class Server:
                     self._closed.wait(_SHORT_WAIT)
                 continue
             try:
-                self._begin(sock, address[0])
+                self._begin(sock, address[0], listener.tls)
             except (OSError, RuntimeError) as error:  # gone already; no thread to be had
                 log.warning("a connection was not served", error=str(error))
                 sock.close()
 
-    def _begin(self, sock: socket.socket, peer_address: str) -> None:
+    def _begin(self, sock: socket.socket, peer_address: str, tls: bool) -> None:
         connection = Connection(sock, peer_address, self._send_timeout)
         try:
             self._connections.add(connection)
@@ -104,14 +123,14 @@ class Server:
             self._turn_away(connection, str(error))
             return
         try:
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(connection, tls), daemon=True).start()
         except RuntimeError:
             self._connections.remove(connection)
             raise
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: Connection, tls: bool) -> None:
         try:
-            if self._opening.run(connection):
+            if self._opening.run(connection, tls=tls):
                 Association(self._services, connection).run()
         except TooManyConnectionsError as error:
             self._turn_away(connection, str(error))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from receiver.admission import Load
 from receiver.capacity import Capacity
+from receiver.certificates import Certificates
 from receiver.incoming import Incoming
 from receiver.outbox import Outbox
 from receiver.slots import Slots
@@ -22,10 +23,17 @@ class Services:
     capacity: Capacity
     syncs: SyncPool
     outbox: Outbox
+    certificates: Certificates | None = None  # for TLS, where it is on
     draining: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def start(cls, settings: Settings, tree: StorageTree, incoming: Incoming) -> "Services":
+    def start(
+        cls,
+        settings: Settings,
+        tree: StorageTree,
+        incoming: Incoming,
+        certificates: Certificates | None = None,
+    ) -> "Services":
         return cls(
             settings,
             tree,
@@ -34,6 +42,7 @@ class Services:
             Capacity(tree.usage, settings.storage),
             SyncPool(),
             Outbox(settings),
+            certificates,
         )
 
     def load(self) -> Load:

@@ -14,6 +14,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)")
 _RATE = re.compile(r"(\d+)\s*/\s*(s|m|h)")
+_CERTIFICATE_NAME = re.compile(r"[A-Za-z0-9.]+=.|[A-Za-z ]+:.")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -71,6 +72,15 @@ def _check_uid(value: str) -> str:
     return value
 
 
+def _check_certificate_name(value: str) -> str:
+    if not _CERTIFICATE_NAME.match(value):
+        raise ValueError(
+            'a certificate is named by its common name ("CN=ct01"), its whole subject'
+            ' ("CN=ct01,O=Hospital,C=DE") or an alternative name ("DNS:ct01.hospital.example")'
+        )
+    return value
+
+
 def _check_network(value: str) -> str:
     try:
         ip_network(value)
@@ -120,6 +130,7 @@ PerSecond = Annotated[
 AeTitle = Annotated[str, AfterValidator(_check_ae_title)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Uid = Annotated[str, AfterValidator(_check_uid)]
+CertificateName = Annotated[str, AfterValidator(_check_certificate_name)]
 Network = Annotated[str, AfterValidator(_check_network)]
 Caller = Annotated[str, AfterValidator(_check_caller)]
 SopClass = Annotated[str, AfterValidator(_resolve_sop_class)]

@@ -35,8 +35,8 @@ def load(path: Path | None = None) -> Settings:
     """The settings from `path`, else `$PENSTOCK_CONFIG`, else `./penstock.toml`, else defaults.
 
     The environment overrides the file (`PENSTOCK_RECEIVER__PORT=104`), and so do files in
-    `$PENSTOCK_SECRETS_DIR` (`penstock_redis__url`). A relative `storage.root` is relative to the
-    settings file.
+    `$PENSTOCK_SECRETS_DIR` (`penstock_redis__url`). Relative paths, of `storage.root` and
+    `receiver.tls`, are relative to the settings file.
 
     Raises:
         InvalidSettingsError: unreadable, not TOML, an unknown key, or a value against its rule.
@@ -54,7 +54,10 @@ def load(path: Path | None = None) -> Settings:
         raise InvalidSettingsError(source, [str(error)]) from None
     base = path.resolve().parent if path else Path.cwd()
     storage = settings.storage.model_copy(update={"root": base / settings.storage.root})
-    placed = settings.model_copy(update={"storage": storage})
+    receiver = settings.receiver
+    if receiver.tls is not None:
+        receiver = receiver.model_copy(update={"tls": receiver.tls.placed(base)})
+    placed = settings.model_copy(update={"storage": storage, "receiver": receiver})
     placed._source = path
     return placed
 

@@ -10,6 +10,7 @@ from shared.settings.fields import (
     AeTitle,
     Bytes,
     Caller,
+    CertificateName,
     Name,
     Network,
     PerSecond,
@@ -70,9 +71,34 @@ class Dicom(Section):
     max_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
 
 
+class Tls(Section):
+    """PS3.15 B.12. Files are PEM; relative paths are relative to the settings file."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    port: Annotated[int, Field(ge=0, le=65535)] = 2762  # 0: any free port
+    allowed_calling: dict[CertificateName, tuple[AeTitle, ...]] = {}
+
+    @model_validator(mode="after")
+    def _names_need_certificates(self) -> "Tls":
+        if self.allowed_calling and self.client_ca is None:
+            raise ValueError("allowed_calling needs client_ca: else nobody shows a certificate")
+        return self
+
+    def placed(self, base: Path) -> "Tls":
+        """With paths that are relative to `base` no more."""
+        paths = {"certificate": base / self.certificate, "key": base / self.key}
+        if self.client_ca is not None:
+            paths["client_ca"] = base / self.client_ca
+        return self.model_copy(update=paths)
+
+
 class Receiver(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 11112  # 0: any free port
+    plain: bool = True
+    tls: Tls | None = None
     max_associations: Annotated[int, Field(ge=1, le=1000)] = 25
     max_half_open: Annotated[int, Field(ge=1, le=10_000)] = 1024
     max_connections_per_address: Annotated[int, Field(ge=1)] | None = None
@@ -88,6 +114,19 @@ class Receiver(Section):
     idle_timeout: Seconds = 10 * MINUTE
     max_association_time: Annotated[Seconds, Field(gt=0)] | None = None
     drain_timeout: Seconds = 30
+
+    @model_validator(mode="after")
+    def _listens_somewhere(self) -> "Receiver":
+        if self.tls is None and not self.plain:
+            raise ValueError("plain = false needs [receiver.tls]: else nobody could connect")
+        if self.tls is not None and self.plain and self.port and self.port == self.tls.port:
+            raise ValueError(f"port and tls.port are both {self.port}")
+        return self
+
+    @property
+    def served_port(self) -> int:
+        """The plain one, or that of TLS where it is the only one."""
+        return self.port if self.plain or self.tls is None else self.tls.port
 
 
 class AeTitleEntry(Section):

@@ -20,6 +20,7 @@ from shared.settings.sections import (
     Redis,
     Section,
     Storage,
+    Tls,
     Workers,
 )
 
@@ -54,6 +55,7 @@ SECTIONS: dict[str, type[Section]] = {
     "storage": Storage,
     "dicom": Dicom,
     "receiver": Receiver,
+    "receiver.tls": Tls,
     "ae_titles": AeTitleEntry,
     "pipelines.keep": ForwardPipeline,
     "pipelines.brain-segmentation": CommandPipeline,
@@ -65,7 +67,7 @@ SECTIONS: dict[str, type[Section]] = {
     "log": Log,
 }
 # Explained in one place and good for another, so not twice.
-ELSEWHERE = {("ae_titles", "pipelines")} | {
+ELSEWHERE = {("ae_titles", "pipelines"), ("receiver", "tls")} | {
     ("pipelines.brain-segmentation", key) for key in ForwardPipeline.model_fields
 }
 KEYS = {(where, key) for where, section in SECTIONS.items() for key in section.model_fields}

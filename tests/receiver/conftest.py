@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Hospital
 from tests.support.receivers import LocalReceiver, local_receiver
 
 
@@ -10,3 +11,8 @@ from tests.support.receivers import LocalReceiver, local_receiver
 def receiver(tmp_path: Path) -> Iterator[LocalReceiver]:
     with local_receiver(tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    return Hospital(tmp_path_factory.mktemp("certificates"))

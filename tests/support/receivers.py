@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from receiver.certificates import Certificates
 from receiver.incoming import Incoming
 from receiver.server import Server
 from receiver.services import Services
@@ -78,7 +79,10 @@ class LocalReceiver(Stored):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.storage.root)
         self.tree.create()
-        self.services = Services.start(settings, self.tree, Incoming.create(self.tree))
+        certificates = Certificates.of(settings.receiver)
+        self.services = Services.start(
+            settings, self.tree, Incoming.create(self.tree), certificates
+        )
         self.server = Server(self.services)
         self.server.start()
         self.address = ("127.0.0.1", self.server.address[1])
@@ -86,6 +90,11 @@ class LocalReceiver(Stored):
     @property
     def port(self) -> int:
         return self.address[1]
+
+    @property
+    def tls_address(self) -> tuple[str, int]:
+        assert self.server.tls_port is not None
+        return "127.0.0.1", self.server.tls_port
 
     def scu(self) -> Scu:
         return Scu(self.address)

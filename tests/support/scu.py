@@ -1,6 +1,7 @@
 """A raw peer: our upper layer on a plain socket, free to misbehave."""
 
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from types import TracebackType
@@ -30,10 +31,18 @@ class Scu:
     """Blocking; every call fails after `timeout` seconds."""
 
     def __init__(
-        self, address: tuple[str, int], timeout: float = 15, source: str = "127.0.0.1"
+        self,
+        address: tuple[str, int],
+        timeout: float = 15,
+        source: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        preface: bytes = b"",
     ) -> None:
         self.socket = socket.create_connection(address, timeout, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(preface)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])
         self._requestor: Requestor | None = None
         self._events: list[Event] = []
         self._message_id = 0
