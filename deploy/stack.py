@@ -42,9 +42,13 @@ class Stack:
         receiver, flower = settings.receiver, settings.flower
         self.receiver_port = _port("receiver", receiver.host, receiver.port, flower.port)
         self.flower_port = _port("flower", flower.host, flower.port, self.receiver_port)
+        self.tls_port = None
+        if receiver.tls is not None:
+            taken = self.receiver_port, self.flower_port
+            self.tls_port = _port("receiver.tls", receiver.host, receiver.tls.port, *taken)
         self.server_port = None
         if settings.redis.url is None:
-            besides = {self.receiver_port, self.flower_port}
+            besides = {self.receiver_port, self.flower_port, self.tls_port or 0}
             self.server_port = free_port(embedded_server.HOST, besides)
         self.settings = self._in_force(settings)
         self._server_directory = settings.storage.root / "redis"
@@ -114,7 +118,7 @@ class Stack:
             "receiver",
             "receive",
             grace=receiver.drain_timeout + _MARGIN,
-            is_ready=lambda: accepts_connections(receiver.host, receiver.port),
+            is_ready=lambda: accepts_connections(receiver.host, receiver.served_port),
         )
 
     def _worker(self, name: str, queues: str) -> Part:
@@ -146,13 +150,18 @@ class Stack:
             "PENSTOCK_RECEIVER__PORT": str(self.receiver_port),
             "PENSTOCK_FLOWER__PORT": str(self.flower_port),
         }
+        if self.tls_port is not None:
+            environment["PENSTOCK_RECEIVER__TLS__PORT"] = str(self.tls_port)
         if self.server_port is not None:
             environment["PENSTOCK_REDIS__URL"] = embedded_server.url(self.server_port)
         return environment
 
     def _in_force(self, settings: Settings) -> Settings:
+        ports: dict[str, object] = {"port": self.receiver_port}
+        if settings.receiver.tls is not None:
+            ports["tls"] = settings.receiver.tls.model_copy(update={"port": self.tls_port})
         changes = {
-            "receiver": settings.receiver.model_copy(update={"port": self.receiver_port}),
+            "receiver": settings.receiver.model_copy(update=ports),
             "flower": settings.flower.model_copy(update={"port": self.flower_port}),
         }
         if self.server_port is not None:
@@ -161,10 +170,10 @@ class Stack:
         return settings.model_copy(update=changes)
 
 
-def _port(section: str, host: str, port: int, other: int) -> int:
+def _port(section: str, host: str, port: int, *others: int) -> int:
     try:
         if port == 0:
-            return free_port(host, besides={other})
+            return free_port(host, besides=set(others))
         check_port(host, port)
     except OSError as error:
         raise PortUnavailableError(f"{section}: {host}:{port}: {error.strerror or error}") from None

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from shared.settings import Settings
 from shared.settings.fields import format_duration
+from shared.settings.sections import Receiver
 from shared.tree import StorageTree, Usage
 
 GB = 10**9
@@ -48,13 +49,20 @@ def _addresses(settings: Settings, embedded_server: bool) -> Table:
     root = settings.storage.root
     table = Table.grid(padding=(0, 2))
     for label, value in (
-        ("send to", _address(settings.receiver.host, settings.receiver.port)),
+        *_receiving(settings.receiver),
         ("Flower", f"http://{_address(settings.flower.host, settings.flower.port)}"),
         ("storage", str(root)),
         ("Redis", f"embedded, data in {root / 'redis'}" if embedded_server else _redis(settings)),
     ):
         table.add_row(Text(label, style="bold"), Text(value, overflow="fold"))
     return table
+
+
+def _receiving(receiver: Receiver) -> Iterator[tuple[str, str]]:
+    if receiver.plain:
+        yield "send to", _address(receiver.host, receiver.port)
+    if receiver.tls is not None:
+        yield "with TLS to", _address(receiver.host, receiver.tls.port)
 
 
 def _address(host: str, port: int) -> str:

@@ -9,7 +9,9 @@ import typer
 from rich.console import Console
 
 from deploy.cli.common import ExitCode, fail, invocation
+from receiver.certificates import CertificateFileError, Certificates
 from shared.settings.load import DEFAULT_FILE
+from shared.settings.sections import Receiver
 from workers.pipelines.kinds import kind_of
 
 app = typer.Typer(help="Write, check and show the settings.", no_args_is_help=True)
@@ -32,9 +34,9 @@ def init(
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Check the settings, and whether this machine can run their pipelines."""
+    """Check the settings, and whether this machine can run their pipelines and speak their TLS."""
     settings = invocation(context).settings()
-    faults = [
+    faults = _certificate_faults(settings.receiver) + [
         f"pipelines.{name}: {fault}"
         for name, section in settings.pipelines.items()
         for fault in kind_of(section).check(section)
@@ -42,6 +44,14 @@ def check(context: typer.Context) -> None:
     if faults:
         fail("\n".join(faults))
     typer.echo(f"{settings.source or 'the defaults'}: all is well")
+
+
+def _certificate_faults(receiver: Receiver) -> list[str]:
+    try:
+        Certificates.of(receiver)
+    except CertificateFileError as error:
+        return [str(error)]
+    return []
 
 
 @app.command()

@@ -12,11 +12,15 @@ from shared.registry.gate import Queue
 
 def receive(context: typer.Context) -> None:
     """Run a receiver (the SCP)."""
+    from receiver.certificates import CertificateFileError
     from receiver.main import run  # a light start: a receiver loads no worker code
 
     settings = invocation(context).settings()
     log.configure(settings.log, "receiver")
-    raise typer.Exit(run(settings))
+    try:
+        raise typer.Exit(run(settings))
+    except CertificateFileError as error:
+        fail(str(error), ExitCode.USAGE)
 
 
 def work(

@@ -103,6 +103,21 @@ def test_the_parts_read_the_ports_and_the_url_that_were_picked(
     assert len({in_a_part.receiver.port, in_a_part.flower.port, stack.server_port}) == 3
 
 
+def test_the_port_of_tls_is_picked_too_and_is_waited_for_where_it_is_the_only_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"CERTIFICATE": "a.crt", "KEY": "a.key", "PORT": "0"}.items():
+        monkeypatch.setenv(f"PENSTOCK_RECEIVER__TLS__{name}", value)
+    monkeypatch.setenv("PENSTOCK_RECEIVER__PLAIN", "false")
+    with Stack(load()) as stack:
+        assert stack.tls_port
+        assert stack.settings.receiver.served_port == stack.tls_port
+        assert f"127.0.0.1:{stack.tls_port}" in described(stack.settings)
+        for name, value in by_name(stack)["receiver"].environment.items():
+            monkeypatch.setenv(name, value)
+        assert load().model_dump() == stack.settings.model_dump()
+
+
 def test_parts_have_their_drain_time_and_some_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_RECEIVER__DRAIN_TIMEOUT", "90s")
     monkeypatch.setenv("PENSTOCK_WORKERS__DRAIN_TIMEOUT", "70s")
