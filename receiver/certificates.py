@@ -56,7 +56,8 @@ def _context(settings: Tls) -> ssl.SSLContext:
     context.num_tickets = 0
     # An end of TCP without one of TLS is no fault here: DICOM has an end of its own. And the
     # watchdog's end of receiving looks like one, after which an A-ABORT can still be sent.
-    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+    # (OpenSSL before 3.0 has no such option, and never minded.)
+    context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     _load_own(context, settings)
     if settings.client_ca is not None:
         _load_trusted(context, "client_ca", settings.client_ca)

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,15 @@ def test_probes_of_the_port_leave_no_trace(tmp_path: Path, reset: bool) -> None:
         wait_for(lambda: held(receiver) == before)
         new = [line for line in receiver.log().removeprefix(log).splitlines() if line]
         assert not [line for line in new if "warning" in line or "error" in line]
+
+
+def test_a_flood_that_is_turned_away_is_no_flood_in_the_log(tmp_path: Path) -> None:
+    with (
+        receiver_process(tmp_path, receiver={"max_half_open": 1}) as receiver,
+        receiver.scu(),
+    ):
+        began = time.monotonic()
+        for _ in range(50):
+            assert is_turned_away(receiver.scu())
+        told = receiver.log().count("connections are refused")
+        assert 1 <= told <= 1 + (time.monotonic() - began)
