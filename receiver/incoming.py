@@ -1,5 +1,6 @@
 """`incoming/<receiver>/`: the folders of open associations, seen by nobody else."""
 
+import shutil
 from pathlib import Path
 
 from shared.delivery import ASSOCIATION_FILE, Association
@@ -39,9 +40,13 @@ class Incoming:
             OSError: the folder cannot be made now; it may be tried again.
         """
         hidden = self.folder / f".{association.id}"
-        hidden.mkdir(mode=0o750, exist_ok=True)
-        (hidden / ASSOCIATION_FILE).write_text(association.model_dump_json(indent=1))
-        return hidden.rename(self.folder / association.id)
+        try:
+            hidden.mkdir(mode=0o750)
+            (hidden / ASSOCIATION_FILE).write_text(association.model_dump_json(indent=1))
+            return hidden.rename(self.folder / association.id)
+        except OSError:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
 
     def close(self) -> None:
         """Gives the lock up; the folder goes unless something was left in it for a person."""
