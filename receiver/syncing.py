@@ -45,12 +45,13 @@ class SyncBatch:
         """Syncs and closes one file (called by the pool's threads)."""
         failure = None
         try:
-            if not self._abandoned:
-                os.fsync(descriptor)
+            try:
+                if not self._abandoned:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)  # which may tell of a failed write, too, as on NFS
         except OSError as error:
             failure = error
-        finally:
-            os.close(descriptor)
         with self._changed:
             self._pending -= 1
             self._failure = self._failure or failure

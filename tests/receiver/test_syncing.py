@@ -62,3 +62,28 @@ def test_a_failure_is_that_association_s_alone(
     with pytest.raises(OSError, match="Input/output error"):
         one.wait()
     pool.close()
+
+
+def test_a_file_that_fails_as_it_is_closed_fails_its_association_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptors = [opened(tmp_path, str(number)) for number in range(20)]
+    failing, sound = descriptors[:10], descriptors[10:]
+    close = os.close
+
+    def closing(descriptor: int) -> None:
+        close(descriptor)
+        if descriptor in failing:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("receiver.syncing.os.close", closing)
+    pool = SyncPool()
+    one, two = pool.batch(), pool.batch()
+    for descriptor in failing:
+        one.add(descriptor)
+    with pytest.raises(OSError, match="Input/output error"):
+        one.wait()
+    for descriptor in sound:
+        two.add(descriptor)
+    two.wait()
+    pool.close()
