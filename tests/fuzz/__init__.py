@@ -1,0 +1,1 @@
+"""The upper layer against bytes that no honest peer would send."""
