@@ -122,10 +122,15 @@ class ReceiverProcess(Stored):
     """`receiver.main.run` in a process of its own."""
 
     def __init__(
-        self, root: Path, *, before: Callable[[], None] | None = None, **sections: Any
+        self,
+        root: Path,
+        *,
+        before: Callable[[], None] | None = None,
+        log: Path | None = None,  # where the root cannot be written to
+        **sections: Any,
     ) -> None:
         super().__init__(root)
-        self._log = root / "receiver.log"
+        self._log = log or root / "receiver.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _RUN, json.dumps(settings_for(root, **sections))],

@@ -1,0 +1,49 @@
+"""What a process holds, as /proc shows it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Footprint(NamedTuple):
+    threads: int
+    descriptors: int
+    sockets: int
+
+    def fits_in(self, other: "Footprint") -> bool:
+        return all(mine <= theirs for mine, theirs in zip(self, other, strict=True))
+
+
+def footprint(pid: int) -> Footprint:
+    opened = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            opened.append(str(descriptor.readlink()))
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return Footprint(
+        threads=len(list(Path(f"/proc/{pid}/task").iterdir())),
+        descriptors=len(opened),
+        sockets=sum(name.startswith("socket:") for name in opened),
+    )
+
+
+def resident_memory(pid: int) -> int:
+    """In bytes."""
+    return _status(pid, "VmRSS")
+
+
+def peak_memory(pid: int) -> int:
+    """The most that was ever resident, in bytes; `forget_peak_memory` begins anew."""
+    return _status(pid, "VmHWM")
+
+
+def forget_peak_memory(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _status(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key == name:
+            return int(value.split()[0]) * 1024
+    raise AssertionError(f"process {pid} has ended")
