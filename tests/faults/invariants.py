@@ -3,8 +3,9 @@
 import hashlib
 import random
 import shutil
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,23 +61,56 @@ def watched_receiver(root: Path, **options: Any) -> Iterator[ReceiverProcess]:
         yield receiver
 
 
+class Bystander(threading.Thread):
+    """An association that has no part in the fault: it must be answered all the while."""
+
+    def __init__(self, receiver: ReceiverProcess) -> None:
+        super().__init__(daemon=True)
+        self._scu = receiver.associated(calling=BYSTANDER)
+        self._over = threading.Event()
+        self._failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._over.wait(0.2):
+                assert self._scu.echo() == 0
+        except Exception as failure:  # noqa: BLE001
+            self._failure = failure
+
+    def finish(self) -> None:
+        """Stores an instance, which is committed."""
+        self.stop()
+        if self._failure:
+            raise self._failure
+        assert self._scu.store("9.9.9", content("9.9.9")).status == 0
+        self._scu.release()
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+    def close(self) -> None:
+        self.stop()
+        self._scu.close()
+
+
 @contextmanager
 def unharmed(receiver: ReceiverProcess) -> Iterator[None]:
     """A running receiver must come out of what is done to it here as it went in.
 
-    An association that has no part in it is open all the while; it counts in the limit.
-    Afterwards the storage is emptied for whoever comes next.
+    The bystander is associated meanwhile, and counts in the limit. Afterwards the storage is
+    emptied for whoever comes next.
     """
     pid = receiver.process.pid
     said_before = len(receiver.log())
     receiver.associated().release()
-    with receiver.associated(calling=BYSTANDER) as bystander:
+    with closing(Bystander(receiver)) as bystander:
         before = footprint(pid)
+        bystander.start()
         yield
         assert receiver.process.poll() is None, receiver.log()
-        assert bystander.store("9.9.9", content("9.9.9")).status == 0
         wait_for(lambda: footprint(pid).fits_in(before))
-        bystander.release()
+        bystander.finish()
     deliveries = map(check_whole, receiver.committed())
     assert [uids(delivery) for delivery in deliveries if _is_bystander(delivery)] == [["9.9.9"]]
     assert receiver.incoming() == []
