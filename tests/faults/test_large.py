@@ -100,7 +100,8 @@ def test_a_thousand_associations_at_once_are_all_stored(tmp_path: Path) -> None:
         scus = list(peers.map(lambda n: associated(receiver, stack, n), range(number)))
         assert receiver.scu().rejection() == (2, 3, 2)
         list(peers.map(store_two, enumerate(scus)))
-        assert resident_memory(pid) - before < 250 * MB
+        # Each has sent data, and so has a buffer of 256 KB.
+        assert resident_memory(pid) - before < 400 * MB
         list(peers.map(Scu.release, scus))
         deliveries = [check_whole(folder) for folder in receiver.committed()]
         assert sorted(uids(delivery) for delivery in deliveries) == sorted(
