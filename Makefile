@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -q -y --no-install-recommends
 
-.PHONY: demo up test bench lint format clean
+.PHONY: demo up test bench soak fuzz lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/penstock demo
@@ -19,8 +19,20 @@ test: lint peers
 
 # Minutes, and only worth reading from a machine that does nothing else.
 bench: $(VENV)/installed-dev peers
-	@command -v Orthanc >/dev/null || { $(SUDO) apt-get update -q && $(APT) orthanc; }
 	$(BIN)/python -m tests.bench.receive --write
+
+# At full length what `make test` has in short; an hour, and some GB of disk.
+soak: $(VENV)/installed-dev peers
+	$(BIN)/pytest -m soak
+
+# libFuzzer on the upper layer; what it finds becomes a regression case of the tests.
+FUZZ_SECONDS ?= 600
+fuzz: $(VENV)/installed-dev
+	$(BIN)/pip install -q 'atheris>=3'
+	@mkdir -p .fuzz tests/fuzz/regressions
+	$(BIN)/python -m tests.fuzz.run_atheris .fuzz tests/fuzz/corpus tests/fuzz/regressions \
+	  -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=16384 \
+	  -artifact_prefix=tests/fuzz/regressions/
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -31,11 +43,23 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The tests' independent peers: DCMTK's storescu, storescp, echoscu, dcmsend.
-.PHONY: peers
-peers:
-	@command -v storescu >/dev/null && command -v storescp >/dev/null \
-	  || { $(SUDO) apt-get update -q && $(APT) dcmtk; }
+# The tests' independent peers, and the tools that break a disk: package:command.
+PEERS := dcmtk:storescu orthanc:Orthanc libgdcm-tools:gdcmscu nodejs:node npm:npm \
+  e2fsprogs:mkfs.ext4 mount:mount
+DCMJS := tests/peers/dcmjs
+
+.PHONY: peers peer-packages
+peers: $(DCMJS)/node_modules/.package-lock.json
+
+peer-packages:
+	@missing=; for peer in $(PEERS); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${peer#*:}" >/dev/null \
+	    || missing="$$missing $${peer%%:*}"; done; \
+	test -z "$$missing" || { $(SUDO) apt-get update -q && $(APT) $$missing; }
+
+$(DCMJS)/node_modules/.package-lock.json: $(DCMJS)/package-lock.json | peer-packages
+	npm ci --prefix $(DCMJS) --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 # Debian's python3 comes without ensurepip; its package is fetched where that is so.
 $(BIN)/python:
@@ -52,4 +76,4 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz $(DCMJS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,35 +1,22 @@
 """DCMTK's senders, as many modalities and PACS are built on them."""
 
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import pydicom
-import pytest
 
+from tests.peers.tools import run, stored
 from tests.support.receivers import LocalReceiver, local_receiver
-from tests.support.samples import sample_file
+from tests.support.samples import data_set_of, sample_file
 from tests.support.waiting import wait_for
 
-# pynetdicom installs tools of the same names into a virtualenv.
-SYSTEM_PATH = "/usr/local/bin:/usr/bin"
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("dcmsend", path=SYSTEM_PATH) is None, reason="DCMTK is not installed"
-)
+# Files that DCMTK sends as they are: of others it drops padding or encodes lengths anew.
+AS_THEY_ARE = ["test-SR.dcm", "SC_rgb_small_odd.dcm", "chrH31.dcm", "chrX1.dcm"]
 
 
-def dcmtk(tool: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    program = shutil.which(tool, path=SYSTEM_PATH)
-    assert program is not None
-    return subprocess.run(
-        [program, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def check_bytes(receiver: LocalReceiver) -> None:
+    kept = {data_set_of(path) for _, path in stored(receiver).values()}
+    assert kept == {data_set_of(sample_file(name)) for name in AS_THEY_ARE}
 
 
 def call(receiver: LocalReceiver, called: str = "BRAIN") -> tuple[str, ...]:
@@ -37,17 +24,17 @@ def call(receiver: LocalReceiver, called: str = "BRAIN") -> tuple[str, ...]:
 
 
 def test_echoscu_is_answered(receiver: LocalReceiver) -> None:
-    assert dcmtk("echoscu", *call(receiver)).returncode == 0
+    assert run("echoscu", *call(receiver)).returncode == 0
 
 
 def test_echoscu_learns_why_it_is_refused(receiver: LocalReceiver) -> None:
-    refused = dcmtk("echoscu", *call(receiver, called="NOBODY"))
+    refused = run("echoscu", *call(receiver, called="NOBODY"))
     assert refused.returncode != 0
     assert "Called AE Title Not Recognized" in refused.stderr
 
 
 def test_storescu_which_proposes_128_contexts_delivers(receiver: LocalReceiver) -> None:
-    sent = dcmtk("storescu", *call(receiver), sample_file("CT_small.dcm"))
+    sent = run("storescu", *call(receiver), sample_file("CT_small.dcm"))
     assert sent.returncode == 0, sent.stderr
     (folder,) = receiver.committed()
     (instance,) = receiver.delivery().instances
@@ -59,6 +46,12 @@ def test_storescu_which_proposes_128_contexts_delivers(receiver: LocalReceiver) 
     assert receiver.delivery().peer_implementation_version_name.startswith("OFFIS_DCMTK")
 
 
+def test_what_storescu_sends_as_it_is_is_kept_byte_for_byte(receiver: LocalReceiver) -> None:
+    sent = run("storescu", *call(receiver), *map(sample_file, AS_THEY_ARE))
+    assert sent.returncode == 0, sent.stderr
+    check_bytes(receiver)
+
+
 def test_storescu_is_not_held_up_by_delayed_acknowledgements(
     receiver: LocalReceiver, tmp_path: Path
 ) -> None:
@@ -68,14 +61,14 @@ def test_storescu_is_not_held_up_by_delayed_acknowledgements(
     for number in range(100):
         (folder / f"{number}.dcm").symlink_to(sample_file("CT_small.dcm"))
     began = time.monotonic()
-    sent = dcmtk("storescu", "+sd", *call(receiver), folder)
+    sent = run("storescu", "+sd", *call(receiver), folder)
     assert sent.returncode == 0, sent.stderr
     assert time.monotonic() - began < 3
     assert receiver.delivery().duplicates == 99
 
 
 def test_an_aborting_storescu_leaves_nothing_to_dispatch(receiver: LocalReceiver) -> None:
-    dcmtk("storescu", "--abort", *call(receiver), sample_file("CT_small.dcm"))
+    run("storescu", "--abort", *call(receiver), sample_file("CT_small.dcm"))
     wait_for(receiver.aborted)
     assert receiver.committed() == receiver.incoming() == []
     assert len(receiver.aborted_delivery().instances) == 1
@@ -83,13 +76,19 @@ def test_an_aborting_storescu_leaves_nothing_to_dispatch(receiver: LocalReceiver
 
 def test_an_aborting_storescu_leaves_nothing_at_all_without_retention(tmp_path: Path) -> None:
     with local_receiver(tmp_path, storage={"aborted_retention": "0s"}) as receiver:
-        dcmtk("storescu", "--abort", *call(receiver), sample_file("CT_small.dcm"))
+        run("storescu", "--abort", *call(receiver), sample_file("CT_small.dcm"))
         wait_for(lambda: not receiver.server.connections())
         assert receiver.committed() == receiver.aborted() == receiver.incoming() == []
 
 
 def test_dcmsend_delivers_several_files_in_one_association(receiver: LocalReceiver) -> None:
     files = [sample_file("CT_small.dcm"), sample_file("MR_small.dcm")]
-    sent = dcmtk("dcmsend", *call(receiver), *files)
+    sent = run("dcmsend", *call(receiver), *files)
     assert sent.returncode == 0, sent.stderr
     assert len(receiver.delivery().instances) == 2
+
+
+def test_what_dcmsend_sends_as_it_is_is_kept_byte_for_byte(receiver: LocalReceiver) -> None:
+    sent = run("dcmsend", *call(receiver), *map(sample_file, AS_THEY_ARE))
+    assert sent.returncode == 0, sent.stderr
+    check_bytes(receiver)

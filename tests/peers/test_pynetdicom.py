@@ -12,8 +12,9 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
+from tests.peers.tools import stored
 from tests.support.receivers import LocalReceiver, local_receiver
-from tests.support.samples import sample_file
+from tests.support.samples import data_set_of, sample_file
 
 
 def associate(receiver: LocalReceiver, *sop_classes: str, called: str = "BRAIN") -> Association:
@@ -36,6 +37,19 @@ def test_echo_and_store(receiver: LocalReceiver) -> None:
     assert stored.file_meta.SendingApplicationEntityTitle == "PYNETDICOM"
     assert stored.file_meta.ReceivingApplicationEntityTitle == "BRAIN"
     assert stored.preamble == bytes(128)
+
+
+@pytest.mark.parametrize("name", ["test-SR.dcm", "SC_rgb_jpeg_dcmd.dcm", "GDCMJ2K_TextGBR.dcm"])
+def test_what_it_sends_as_it_is_is_kept_byte_for_byte(receiver: LocalReceiver, name: str) -> None:
+    original = pydicom.dcmread(sample_file(name))
+    ae = AE(ae_title="PYNETDICOM")
+    ae.add_requested_context(original.SOPClassUID, original.file_meta.TransferSyntaxUID)
+    association = ae.associate("127.0.0.1", receiver.port, ae_title="BRAIN")
+    assert association.send_c_store(original).Status == 0
+    association.release()
+    ((instance, path),) = stored(receiver).values()
+    assert instance.transfer_syntax_uid == original.file_meta.TransferSyntaxUID
+    assert data_set_of(path) == data_set_of(sample_file(name))
 
 
 def test_it_is_told_who_we_are(receiver: LocalReceiver) -> None:

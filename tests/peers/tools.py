@@ -1,0 +1,33 @@
+"""Running the peers' own programs, as installed by `make peers`."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from shared.delivery import Instance, read_delivery
+from tests.support.receivers import Stored
+
+# pynetdicom installs tools named as DCMTK's into a virtualenv.
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+
+
+def run(tool: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    program = shutil.which(tool, path=_SYSTEM_PATH)
+    assert program is not None, f"{tool} is not installed; `make peers` does it"
+    return subprocess.run(
+        [program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+
+
+def stored(receiver: Stored) -> dict[str, tuple[Instance, Path]]:
+    """All instances committed, in however many associations, by SOP Instance UID."""
+    return {
+        instance.sop_instance_uid: (instance, folder / instance.file)
+        for folder in receiver.committed()
+        for instance in read_delivery(folder).instances
+    }

@@ -1,0 +1,74 @@
+"""An Orthanc of the tests' own: its own folder, ports and settings, ended with its block."""
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deploy.system import accepts_connections, free_port
+from tests.support.waiting import wait_for
+
+HOST = "127.0.0.1"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+
+
+class Orthanc:
+    """Asked over its REST API."""
+
+    def __init__(self, http_port: int) -> None:
+        self._url = f"http://{HOST}:{http_port}"
+
+    def keep(self, path: Path) -> str:
+        """Takes a file in; its id."""
+        return str(self._post("/instances", path.read_bytes())["ID"])
+
+    def echo(self, modality: str) -> None:
+        """Fails unless it is answered."""
+        self._post(f"/modalities/{modality}/echo", b"{}")
+
+    def store(self, modality: str, *ids: str) -> dict[str, Any]:
+        """Sends instances, and fails if they are not taken; Orthanc's account of it."""
+        return self._post(f"/modalities/{modality}/store", json.dumps({"Resources": ids}).encode())
+
+    def _post(self, path: str, body: bytes) -> dict[str, Any]:
+        request = urllib.request.Request(self._url + path, body, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found = json.loads(answer.read() or b"{}")
+        assert isinstance(found, dict)
+        return found
+
+
+@contextmanager
+def orthanc(folder: Path, modalities: Mapping[str, tuple[str, int]]) -> Iterator[Orthanc]:
+    """`modalities`: by the name that Orthanc is to know it by, the AE title and port of each."""
+    program = shutil.which("Orthanc", path=_PATH)
+    assert program is not None, "`make peers` installs Orthanc"
+    folder.mkdir()
+    http_port = free_port(HOST)
+    settings = {
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "Plugins": [],
+        "HttpPort": http_port,
+        "DicomServerEnabled": False,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomAet": "ORTHANC",
+        "DicomModalities": {
+            name: [title, HOST, port] for name, (title, port) in modalities.items()
+        },
+    }
+    config = folder / "orthanc.json"
+    config.write_text(json.dumps(settings))
+    with (folder / "orthanc.log").open("wb") as log:
+        process = subprocess.Popen([program, str(config)], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_for(lambda: accepts_connections(HOST, http_port), 30)
+        yield Orthanc(http_port)
+    finally:
+        process.kill()  # it takes seconds to end in peace, and has nothing to lose
+        process.wait()
