@@ -1,6 +1,6 @@
 """Which SOP classes are storage, from the standard's own registry (PS3.6 annex A)."""
 
-from pydicom._uid_dict import UID_dictionary
+from functools import cache
 
 from shared.uid import is_uid
 
@@ -16,13 +16,24 @@ _NOT_STORAGE = {
 }
 
 
+@cache
+def registry() -> dict[str, tuple[str, str, str, str, str]]:
+    """By UID: name, kind, information, whether it is retired, keyword.
+
+    Loaded when first asked for: it brings all of pydicom, and a receiver listens before that.
+    """
+    from pydicom._uid_dict import UID_dictionary
+
+    return UID_dictionary
+
+
 def is_storage(uid: str) -> bool:
     """Whether instances of this SOP class come by C-STORE.
 
     Private SOP classes and storage classes newer than the registry are taken as storage; what the
     registry knows to be something else (query/retrieve, worklist, print) is not.
     """
-    entry = UID_dictionary.get(uid)
+    entry = registry().get(uid)
     if entry is None:
         if not is_uid(uid):
             return False
@@ -40,7 +51,7 @@ def uid_of(name_or_uid: str) -> str | None:
         return name_or_uid
     if not name_or_uid:
         return None  # which is the keyword of some retired ones
-    for uid, (_, kind, _, _, keyword) in UID_dictionary.items():
+    for uid, (_, kind, _, _, keyword) in registry().items():
         if keyword == name_or_uid and kind == "SOP Class":
             return uid
     return None
@@ -48,5 +59,5 @@ def uid_of(name_or_uid: str) -> str | None:
 
 def name_of(uid: str) -> str:
     """The name in PS3.6 for people to read; the UID itself where there is none."""
-    entry = UID_dictionary.get(uid)
+    entry = registry().get(uid)
     return entry[0] if entry and entry[0] else uid

@@ -1,4 +1,4 @@
-"""The root of the command: options before the verb, and the verbs."""
+"""The root of the command: options before the verb."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -6,26 +6,17 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli import config, dicom, jobs, parts, up
 from deploy.cli.common import Invocation
+from deploy.cli.verbs import Verbs
 
 app = typer.Typer(
     name="penstock",
+    cls=Verbs,
     help="A DICOM gateway: DICOM in, pipelines out. Not a medical device.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-app.command("up", rich_help_panel="Run")(up.up)
-app.command("demo", rich_help_panel="Run")(up.demo)
-app.command("receive", rich_help_panel="Run")(parts.receive)
-app.command("work", rich_help_panel="Run")(parts.work)
-app.command("flower", rich_help_panel="Run")(parts.flower)
-app.add_typer(jobs.app, name="jobs", rich_help_panel="Look")
-app.command("echo", rich_help_panel="DICOM")(dicom.echo)
-app.command("send", rich_help_panel="DICOM")(dicom.send)
-app.add_typer(config.app, name="config", rich_help_panel="Settings")
 
 
 def _show_version(asked: bool) -> None:

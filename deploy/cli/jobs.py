@@ -9,7 +9,8 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from deploy.cli.common import ExitCode, fail, invocation, output, records
+from deploy.cli.common import ExitCode, fail, invocation, output
+from deploy.cli.records import records
 from deploy.timeline import timeline
 from shared.job import JobState
 from shared.registry.views import JobView, UnknownJobError, find_job, history, list_jobs

@@ -1,26 +1,15 @@
-"""The parts run alone: `receive`, `work`, `flower`; any number of them, on any machine."""
+"""Parts run alone, any number of them, on any machine: `work` and `flower`."""
 
 from typing import Annotated
 
 import typer
 
-from deploy.cli.common import ExitCode, fail, invocation, redis_url
+from deploy.cli.common import ExitCode, fail, invocation
+from deploy.cli.records import redis_url
 from deploy.flower import run as run_flower
 from shared import log
 from shared.registry.gate import Queue
-
-
-def receive(context: typer.Context) -> None:
-    """Run a receiver (the SCP)."""
-    from receiver.certificates import CertificateFileError
-    from receiver.main import run  # a light start: a receiver loads no worker code
-
-    settings = invocation(context).settings()
-    log.configure(settings.log, "receiver")
-    try:
-        raise typer.Exit(run(settings))
-    except CertificateFileError as error:
-        fail(str(error), ExitCode.USAGE)
+from workers.main import run
 
 
 def work(
@@ -31,8 +20,6 @@ def work(
     name: Annotated[str, typer.Option(help="Shown in Flower")] = "worker",
 ) -> None:
     """Run a worker process."""
-    from workers.main import run
-
     settings = invocation(context).settings()
     try:
         chosen = [Queue(queue.strip()) for queue in queues.split(",")]

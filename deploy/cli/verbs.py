@@ -1,0 +1,49 @@
+"""The verbs of the command, each imported only when it is asked for: a receiver starts at once."""
+
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+
+class Verb(NamedTuple):
+    panel: str  # of `penstock --help`
+    module: str
+    name: str  # in the module, of a function or of a `typer.Typer` with verbs of its own
+
+
+VERBS: Final = {
+    "up": Verb("Run", "deploy.cli.up", "up"),
+    "demo": Verb("Run", "deploy.cli.up", "demo"),
+    "receive": Verb("Run", "deploy.cli.receive", "receive"),
+    "work": Verb("Run", "deploy.cli.parts", "work"),
+    "flower": Verb("Run", "deploy.cli.parts", "flower"),
+    "jobs": Verb("Look", "deploy.cli.jobs", "app"),
+    "echo": Verb("DICOM", "deploy.cli.dicom", "echo"),
+    "send": Verb("DICOM", "deploy.cli.dicom", "send"),
+    "config": Verb("Settings", "deploy.cli.config", "app"),
+}
+
+
+class Verbs(TyperGroup):
+    """The group that the root is."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if (verb := VERBS.get(cmd_name)) is None:
+            return None
+        found = getattr(import_module(verb.module), verb.name)
+        command: Any
+        if isinstance(found, typer.Typer):
+            command = get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command()(found)
+            command = get_command(alone)
+        command.name = cmd_name
+        command.rich_help_panel = verb.panel
+        return command
