@@ -61,13 +61,14 @@ class Association:
     """Driven by one thread: `run` returns when the connection is closed."""
 
     def __init__(self, services: Services, connection: Connection) -> None:
-        dicom = services.settings.dicom
+        settings = services.settings
+        dicom = settings.dicom
         self.id = new_id()
         self._services = services
-        self._settings = services.settings
+        self._settings = settings
         self._connection = connection
         self._acceptor = Acceptor(dicom.max_pdu_length)
-        self._patience = Patience(services.settings.receiver)
+        self._patience = Patience(settings.receiver)
         self._buffer = bytearray(_SMALL_BUFFER)
         self._began = time.monotonic()
         self._request: AssociateRequest | None = None

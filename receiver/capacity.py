@@ -53,6 +53,10 @@ class Capacity:
         # Replaced whole, so that no thread waits for another's look at a slow file system.
         self._last = (float("-inf"), AMPLE)
 
+    def follow(self, storage: Storage) -> None:
+        """The limits are others from now on."""
+        self._storage = storage
+
     def room(self) -> Room:
         looked, known = self._last
         now = time.monotonic()

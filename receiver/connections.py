@@ -1,6 +1,7 @@
 """The connections that are open, and how many there may be."""
 
 import threading
+from collections.abc import Callable
 
 from receiver.connection import Connection
 from shared.settings.sections import Receiver
@@ -16,9 +17,8 @@ class Connections:
     Half-open is what has no association, not yet or no longer.
     """
 
-    def __init__(self, settings: Receiver) -> None:
-        self._max_half_open = settings.max_half_open
-        self._max_from_one_address = settings.max_connections_per_address
+    def __init__(self, settings: Callable[[], Receiver]) -> None:
+        self._settings = settings  # those in force at the moment
         self._claims: dict[Connection, str] = {}  # the address that counts; "" until it is known
         self._lock = threading.Lock()
 
@@ -34,7 +34,7 @@ class Connections:
         """
         with self._lock:
             half_open = sum(not other.associated for other in self._claims)
-            if half_open >= self._max_half_open:
+            if half_open >= self._settings().max_half_open:
                 raise TooManyConnectionsError("too many without an association")
             self._claims[connection] = ""
 
@@ -44,7 +44,8 @@ class Connections:
         Raises:
             TooManyConnectionsError: from this address.
         """
-        address, most = connection.peer_address, self._max_from_one_address
+        address = connection.peer_address
+        most = self._settings().max_connections_per_address
         with self._lock:
             if most is not None and self._number_from(address) >= most:
                 raise TooManyConnectionsError("too many from one address")

@@ -9,13 +9,17 @@ from collections.abc import Callable
 import structlog
 
 from receiver.certificates import Certificates
+from receiver.file_watch import FileWatch
 from receiver.incoming import Incoming
 from receiver.server import Server
 from receiver.services import Services
 from shared.settings import Settings
+from shared.terminal import Terminal
 from shared.tree import StorageTree
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+_SIGNALS = _STOP_SIGNALS | {signal.SIGHUP}
+_LOOK = 1.0  # seconds between two looks at the settings file
 _POLL = 0.05  # seconds
 _STACK = 256 << 10  # bytes: 1000 threads must not ask for 8 GB of addresses
 _MOST_OPEN_FILES = 16384
@@ -26,6 +30,8 @@ log = structlog.get_logger()
 def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> int:
     """Serves until a SIGTERM or SIGINT, drains, and gives the exit code.
 
+    SIGHUP reads the settings again, unless it says that our terminal was closed.
+
     `ready` is told the address and port once peers can connect. To be called by the main thread.
 
     Raises:
@@ -33,7 +39,8 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
         OSError: the storage cannot be used, or the address not listened on.
     """
     # Blocked, and waited for below: nothing runs in the middle of something else.
-    usual = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    terminal = Terminal()
     usual_stack = threading.stack_size(_STACK)
     try:
         _raise_open_files_limit()
@@ -42,7 +49,7 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
         tree.create()
         services = Services.start(settings, tree, Incoming.create(tree), certificates)
         try:
-            _serve(Server(services), settings.receiver.drain_timeout, ready)
+            _serve(Server(services), services, terminal, ready)
         finally:
             services.stop()
     finally:
@@ -51,18 +58,38 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
     return 0
 
 
-def _serve(server: Server, drain_timeout: float, ready: Callable[[str, int], None] | None) -> None:
+def _serve(
+    server: Server,
+    services: Services,
+    terminal: Terminal,
+    ready: Callable[[str, int], None] | None,
+) -> None:
     server.start()
     host, port = server.address
     log.info("receiving", host=host, port=port, tls_port=server.tls_port)
     if ready is not None:
         ready(host, port)
-    signal.sigwait(_STOP_SIGNALS)
+    _wait_until_stopped(services, terminal)
     log.info("draining")
     server.drain()
-    _wait_until_drained(server, drain_timeout)
+    _wait_until_drained(server, services.settings.receiver.drain_timeout)
     server.close("the receiver is being stopped")
     log.info("stopped")
+
+
+def _wait_until_stopped(services: Services, terminal: Terminal) -> None:
+    """Reads the settings again at a SIGHUP, and if so asked when their file has changed."""
+    watch = FileWatch(services.settings.source)
+    while True:
+        received = signal.sigtimedwait(_SIGNALS, _LOOK)
+        if received is None:
+            if not (watch.changed() and services.settings.receiver.reload_on_change):
+                continue
+        elif received.si_signo in _STOP_SIGNALS or terminal.was_closed:
+            return
+        else:
+            watch = FileWatch(services.settings.source)
+        services.reload()
 
 
 def _wait_until_drained(server: Server, timeout: float) -> None:

@@ -1,7 +1,7 @@
 """What a connection goes through before its first PDU: whose it is must be certain by then."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
 
 import structlog
@@ -30,9 +30,12 @@ class Opening:
     """All of it has the time of one ARTIM, and happens in the connection's own thread."""
 
     def __init__(
-        self, settings: Receiver, connections: Connections, certificates: Certificates | None
+        self,
+        settings: Callable[[], Receiver],
+        connections: Connections,
+        certificates: Certificates | None,
     ) -> None:
-        self._settings = settings
+        self._settings = settings  # those in force at the moment
         self._connections = connections
         self._certificates = certificates
 
@@ -42,9 +45,10 @@ class Opening:
         Raises:
             TooManyConnectionsError: from the peer's address.
         """
-        deadline = time.monotonic() + self._settings.artim_timeout
+        settings = self._settings()
+        deadline = time.monotonic() + settings.artim_timeout
         try:
-            if is_proxy(connection.peer_address, self._settings.proxy_from):
+            if is_proxy(connection.peer_address, settings.proxy_from):
                 self._take_proxy_header(connection, deadline)
             self._connections.claim_address(connection)
             if tls:

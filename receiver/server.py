@@ -13,6 +13,7 @@ from receiver.connections import Connections, TooManyConnectionsError
 from receiver.opening import Opening
 from receiver.services import Services
 from receiver.watchdog import Watchdog
+from shared.settings.sections import Receiver
 
 _BACKLOG = 1024
 _SHORT_OF_SOMETHING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -48,9 +49,8 @@ class Server:
     def __init__(self, services: Services) -> None:
         self._services = services
         settings = services.settings.receiver
-        self._send_timeout = settings.pdu_timeout
-        self._connections = Connections(settings)
-        self._opening = Opening(settings, self._connections, services.certificates)
+        self._connections = Connections(self._settings)
+        self._opening = Opening(self._settings, self._connections, services.certificates)
         self._told = float("-inf")
         self._closed = threading.Event()
         self._listeners: list[_Listener] = []
@@ -115,8 +115,12 @@ class Server:
                 log.warning("a connection was not served", error=str(error))
                 sock.close()
 
+    def _settings(self) -> Receiver:
+        """Those in force now."""
+        return self._services.settings.receiver
+
     def _begin(self, sock: socket.socket, peer_address: str, tls: bool) -> None:
-        connection = Connection(sock, peer_address, self._send_timeout)
+        connection = Connection(sock, peer_address, self._settings().pdu_timeout)
         try:
             self._connections.add(connection)
         except TooManyConnectionsError as error:

@@ -11,12 +11,23 @@ from receiver.outbox import Outbox
 from receiver.slots import Slots
 from receiver.syncing import SyncPool
 from shared.settings import Settings
+from shared.settings.live import LiveSettings
 from shared.tree import StorageTree
+
+# Bound at the start: changing one of these needs a restart.
+_FIXED = (
+    "storage.root",
+    "receiver.host",
+    "receiver.port",
+    "redis.url",
+    "log.level",
+    "log.format",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    settings: Settings
+    live: LiveSettings
     tree: StorageTree
     incoming: Incoming
     slots: Slots
@@ -35,7 +46,7 @@ class Services:
         certificates: Certificates | None = None,
     ) -> "Services":
         return cls(
-            settings,
+            LiveSettings(settings, _FIXED),
             tree,
             incoming,
             Slots(settings.receiver.max_associations),
@@ -45,12 +56,23 @@ class Services:
             certificates,
         )
 
+    @property
+    def settings(self) -> Settings:
+        """As they are now; an association takes them once, at its beginning."""
+        return self.live.now
+
     def load(self) -> Load:
         return Load(
             at_limit=self.slots.at_limit,
             storage_full=self.capacity.room().full,
             draining=self.draining.is_set(),
         )
+
+    def reload(self) -> None:
+        """Reads the settings again; without a fault in them, new associations get them."""
+        if self.live.reread():
+            self.slots.limit = self.settings.receiver.max_associations
+            self.capacity.follow(self.settings.storage)
 
     def stop(self) -> None:
         """Once no association is left.

@@ -10,7 +10,7 @@ class Slots:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit  # may be changed: who holds a slot keeps it
         self._taken = 0
         self._lock = threading.Lock()
 
@@ -20,7 +20,7 @@ class Slots:
 
     @property
     def at_limit(self) -> bool:
-        return self._taken >= self._limit
+        return self._taken >= self.limit
 
     def take(self) -> bool:
         """Whether there was one left."""

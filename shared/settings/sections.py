@@ -114,6 +114,7 @@ class Receiver(Section):
     idle_timeout: Seconds = 10 * MINUTE
     max_association_time: Annotated[Seconds, Field(gt=0)] | None = None
     drain_timeout: Seconds = 30
+    reload_on_change: bool = False
 
     @model_validator(mode="after")
     def _listens_somewhere(self) -> "Receiver":

@@ -1,6 +1,5 @@
 """Receivers to test: in this process, or in one of their own that can be killed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from receiver.certificates import Certificates
 from receiver.incoming import Incoming
@@ -21,11 +22,12 @@ from tests.support.scu import Scu
 from tests.support.waiting import wait_for
 
 _RUN = """
-import json, sys
+import sys
+from pathlib import Path
 from receiver.main import run
-from shared.settings import Settings
+from shared.settings import load
 ready = lambda host, port: print(port, flush=True)
-sys.exit(run(Settings(**json.loads(sys.argv[1])), ready))
+sys.exit(run(load(Path(sys.argv[1])), ready))
 """
 
 
@@ -131,15 +133,24 @@ class ReceiverProcess(Stored):
     ) -> None:
         super().__init__(root)
         self._log = log or root / "receiver.log"
-        with self._log.open("wb") as log:
+        self.config = self._log.with_name("penstock.toml")
+        self.configure(**sections)
+        with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _RUN, json.dumps(settings_for(root, **sections))],
-                stdout=log,
+                [sys.executable, "-c", _RUN, str(self.config)],
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 preexec_fn=before,
             )
         self.address = ("127.0.0.1", wait_for(self._port))
+
+    def configure(self, **sections: Any) -> None:
+        """Writes its settings file, which it reads at its start and when it is told to."""
+        self.config.write_text(tomli_w.dumps(settings_for(self.tree.root, **sections)))
+
+    def hang_up(self) -> None:
+        self.process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
         """All that it has written to stdout and stderr."""
