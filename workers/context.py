@@ -3,29 +3,12 @@
 import threading
 from dataclasses import dataclass, field
 
-import structlog
-
 from shared.registry.gate import Gate
 from shared.registry.jobs import JobRecords
-from shared.settings import InvalidSettingsError, Settings, load
+from shared.settings import Settings
+from shared.settings.live import LiveSettings
 from shared.step_line import StepLine
 from shared.tree import StorageTree
-
-log = structlog.get_logger()
-
-
-class LiveSettings:
-    """The settings of a process that lives long; read again when a delivery knows newer ones."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.now = settings
-
-    def reread(self) -> None:
-        """Takes the file's settings if they are valid; otherwise the old ones stay."""
-        try:
-            self.now = load(self.now.source)
-        except InvalidSettingsError as error:
-            log.error("new settings refused", faults=error.faults)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,32 @@ from shared.registry.connection import connect
 from shared.registry.gate import Gate, Queue
 from shared.registry.jobs import JobRecords
 from shared.settings import Settings
+from shared.settings.live import LiveSettings
 from shared.step_line import StepLine
 from shared.tree import StorageTree
 from workers.app import worker_app
-from workers.context import LiveSettings, WorkerContext
+from workers.context import WorkerContext
 from workers.housekeeping import Housekeeping
 from workers.places import Places
 from workers.reconciler import Reconciler
+from workers.reread import Reread
 from workers.ticker import Ticker
 
 log = structlog.get_logger()
 
+# Bound at the start: changing one of these needs a restart.
+_FIXED = (
+    "storage.root",
+    "redis.url",
+    "workers.dispatch_threads",
+    "workers.pipeline_threads",
+    "workers.granted_lease",
+    "workers.running_lease",
+    "workers.tick",
+    "workers.drain_timeout",
+    "log.level",
+    "log.format",
+)
 _PATIENCE = 600  # tries, about a second apart, to say what must be said
 
 
@@ -34,14 +49,17 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
     context.tree.create()
     places = {queue: _threads(settings, queue) for queue in queues}
     here = Places(context, places)
+    reread = Reread(context)
     period = settings.workers
     tickers = [
         Ticker("the gate", period.tick, here.tick),
         Ticker("the reconciler", period.tick, Reconciler(context).tick),
         Ticker("housekeeping", period.reconcile, Housekeeping(context).tick),
+        Ticker("the settings", period.tick, reread.tick),
     ]
     drain = _on_shutdown(context, here)
     app = worker_app(context, url)
+    reread.on_hangup(app)
     for ticker in tickers:
         ticker.start()
     app.worker_main(
@@ -68,7 +86,7 @@ def _context(settings: Settings, url: str, name: str) -> WorkerContext:
     periods = leases(settings)
     return WorkerContext(
         name=f"{name}@{socket.gethostname()}/{new_id()}",
-        live=LiveSettings(settings),
+        live=LiveSettings(settings, _FIXED),
         tree=StorageTree(settings.storage.root),
         gate=Gate(patient, periods),
         records=JobRecords(patient),

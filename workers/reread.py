@@ -1,0 +1,50 @@
+"""SIGHUP: the settings are read again, and the gate gets the caps that they say."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from celery import Celery, bootsteps
+from redis import RedisError
+
+from workers.context import WorkerContext
+from workers.places import caps
+
+
+class Reread:
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._asked = False  # no event: its lock is not for signal handlers
+
+    def on_hangup(self, app: Celery) -> None:
+        """Takes the place of Celery's own answer to SIGHUP, which is to start the program anew."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self._asked = True
+
+        def listen() -> None:
+            signal.signal(signal.SIGHUP, ask)
+
+        class ListenAgain(bootsteps.StartStopStep):  # type: ignore[misc]
+            """Celery sets its signals up just before it starts these steps."""
+
+            def start(self, worker: Any) -> None:
+                listen()
+
+        listen()
+        app.steps["worker"].add(ListenAgain)
+
+    def tick(self) -> None:
+        """
+        Raises:
+            redis.RedisError: Redis is away; to be called again.
+        """
+        if not self._asked:
+            return
+        self._asked = False
+        self._context.live.reread()
+        try:
+            self._context.hasty_gate.set_caps(caps(self._context.settings))
+        except RedisError:
+            self._asked = True
+            raise
