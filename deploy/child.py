@@ -78,6 +78,11 @@ class Child:
             return False
         return self.part.is_ready is None or self.part.is_ready()
 
+    def reread(self) -> None:
+        """Has the part read its settings again, if it can."""
+        if self.part.rereads and self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
     def terminate(self) -> None:
         """Asks the part alone: what becomes of its own children is the part's to decide."""
         if self._process is not None:

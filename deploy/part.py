@@ -13,4 +13,5 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     grace: float = 10  # seconds from SIGTERM to SIGKILL
     is_ready: Callable[[], bool] | None = None
+    rereads: bool = False  # its settings, at a SIGHUP
     descriptors: tuple[int, ...] = ()  # inherited: a lock that must live as long as the process

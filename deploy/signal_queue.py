@@ -7,11 +7,12 @@ import socket
 from types import FrameType, TracebackType
 from typing import Any
 
-STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+_WAITED_FOR = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGCHLD)
 
 
 class SignalQueue:
-    """While entered, stop signals and SIGCHLD only wake `wait`. Main thread only."""
+    """While entered, stop signals, SIGHUP and SIGCHLD only wake `wait`. Main thread only."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -23,7 +24,7 @@ class SignalQueue:
     def __enter__(self) -> "SignalQueue":
         # The interpreter writes each signal's number there, whichever thread it came to.
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in (*STOP_SIGNALS, signal.SIGCHLD):
+        for number in _WAITED_FOR:
             # nohup ignores SIGHUP, a shell's background job SIGINT: let them.
             if number == signal.SIGCHLD or signal.getsignal(number) != signal.SIG_IGN:
                 self._handlers_before[number] = signal.signal(number, _only_wake)

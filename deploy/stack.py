@@ -119,11 +119,14 @@ class Stack:
             "receive",
             grace=receiver.drain_timeout + _MARGIN,
             is_ready=lambda: accepts_connections(receiver.host, receiver.served_port),
+            rereads=True,
         )
 
     def _worker(self, name: str, queues: str) -> Part:
         grace = self.settings.workers.drain_timeout + _MARGIN
-        return self._penstock(name, "work", "--queues", queues, "--name", name, grace=grace)
+        return self._penstock(
+            name, "work", "--queues", queues, "--name", name, grace=grace, rereads=True
+        )
 
     def _flower(self) -> Part:
         flower = self.settings.flower
@@ -135,7 +138,12 @@ class Stack:
         )
 
     def _penstock(
-        self, name: str, *verb: str, grace: float, is_ready: Callable[[], bool] | None = None
+        self,
+        name: str,
+        *verb: str,
+        grace: float,
+        is_ready: Callable[[], bool] | None = None,
+        rereads: bool = False,
     ) -> Part:
         return Part(
             name=name,
@@ -143,6 +151,7 @@ class Stack:
             environment=self._environment(),
             grace=grace,
             is_ready=is_ready,
+            rereads=rereads,
         )
 
     def _environment(self) -> Mapping[str, str]:

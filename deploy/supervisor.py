@@ -11,6 +11,7 @@ from deploy.child import Child
 from deploy.part import Part
 from deploy.signal_queue import STOP_SIGNALS, SignalQueue
 from deploy.system import adopt_orphans, children
+from shared.terminal import Terminal
 
 ORPHAN_GRACE = 3.0  # seconds from SIGTERM to SIGKILL for what a dead part leaves behind
 KILLED_WITHIN = 5.0  # seconds; only a process stuck in the kernel outlives SIGKILL so long
@@ -36,10 +37,13 @@ class Supervisor:
         self._ready_within = ready_within
         self._signals = SignalQueue()
         self._stops = 0
+        self._terminal = Terminal()
 
     def run(self, when_ready: Callable[[], None] = lambda: None) -> None:
         """Blocks until a stop signal (a second one kills at once) or `request_stop`.
 
+        SIGHUP is passed on to the parts that read their settings again, unless it says that our
+        terminal was closed: that is a stop signal too.
         Called from the main thread. `when_ready` is called once, when all parts answer.
 
         Raises:
@@ -128,8 +132,11 @@ class Supervisor:
         return self._stops > 1
 
     def _pause(self, seconds: float) -> None:
-        """Until a signal comes, at most; counts those that ask to stop."""
+        """Until a signal comes, at most; counts those that ask to stop, passes SIGHUP on."""
         for number in self._signals.wait(seconds):
-            if number in STOP_SIGNALS:
+            if number in STOP_SIGNALS or (number == signal.SIGHUP and self._terminal.was_closed):
                 self._stops += 1
                 log.info("stopping", at_once=self._hurry)
+            elif number == signal.SIGHUP:
+                for child in self._children:
+                    child.reread()

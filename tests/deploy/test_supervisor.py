@@ -1,12 +1,16 @@
 """The supervisor as a real process, over real parts that die and misbehave."""
 
+import fcntl
 import json
 import os
+import pty
 import secrets
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,14 @@ signal.sigwait(asked)
 with open(sys.argv[1], "a") as file:
     file.write(sys.argv[2] + "\\n")
 """
+# Writes a line for each SIGHUP.
+HEARS_HANGUP = """
+import pathlib, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+with open(sys.argv[1], "w", buffering=1) as file:
+    while signal.sigwait({signal.SIGHUP}):
+        file.write("heard\\n")
+"""
 # Is stubborn, and starts another in a session of its own.
 STUBBORN_PAIR = """
 import subprocess, sys
@@ -49,12 +61,18 @@ time.sleep(600)
 """
 
 
+def become_its(terminal: int) -> None:
+    """A `preexec_fn`: makes it the controlling terminal of a new session."""
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
 class Run:
     """One supervisor, and all that descends from it, known by a variable of their environment."""
 
     def __init__(self, folder: Path, stages: list[list[dict[str, Any]]], **given: Any) -> None:
         self._mark = f"PENSTOCK_TEST={secrets.token_hex(8)}"
         self._log = folder / "log"
+        terminal = given.pop("terminal", None)
         given = {"stages": stages, "ready_within": 10, "stop_when_ready": False} | given
         with self._log.open("w") as log, (folder / "errors").open("w") as errors:
             self.process = subprocess.Popen(
@@ -62,6 +80,8 @@ class Run:
                 env={**os.environ, **dict([self._mark.split("=")])},
                 stdout=log,
                 stderr=errors,
+                start_new_session=terminal is not None,
+                preexec_fn=None if terminal is None else partial(become_its, terminal),
             )
         self.errors = folder / "errors"
 
@@ -213,6 +233,33 @@ def test_ctrl_c_is_for_the_supervisor_alone(start: Start) -> None:
     run.signal(signal.SIGINT)
     assert run.process.wait(10) == 0
     assert has_ended(pid)
+
+
+def test_a_hangup_is_passed_on_to_the_parts_that_read_their_settings_again(
+    start: Start, tmp_path: Path
+) -> None:
+    file = tmp_path / "heard"
+    heard = python("heard", HEARS_HANGUP, file, rereads=True)
+    run = start([heard, {"name": "other", "argv": SLEEP}])
+    wait_for(lambda: file.exists())
+    for count in (1, 2):
+        run.signal(signal.SIGHUP)
+        wait_for(lambda count=count: file.read_text() == "heard\n" * count)  # type: ignore[misc]
+    assert not run.events("part_died")
+    assert run.stop() == 0
+
+
+def test_a_hangup_that_says_that_the_terminal_was_closed_stops_it(
+    start: Start, tmp_path: Path
+) -> None:
+    terminal, its_end = pty.openpty()
+    run = start([{"name": "a", "argv": SLEEP}], terminal=its_end)
+    os.close(its_end)
+    run.pid_of("a")
+    os.close(terminal)
+    assert run.process.wait(10) == 0
+    assert len(run.events("stopping")) == 1
+    assert not run.running()
 
 
 def test_a_part_that_hears_nothing_is_killed_after_its_grace(start: Start, tmp_path: Path) -> None:

@@ -119,6 +119,17 @@ def test_a_part_that_dies_is_restarted_and_said_so(tmp_path: Path) -> None:
         assert gateway.process.wait(40) == 0
 
 
+def test_a_hangup_has_receiver_and_workers_read_their_settings_again(tmp_path: Path) -> None:
+    with up(tmp_path) as gateway:
+        parts = {part: gateway.pid_of(part) for part in ("receiver", "exports", "pipelines")}
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: gateway.said.count("settings read") == len(parts), 30)
+        assert {part: gateway.pid_of(part) for part in parts} == parts
+        assert "part_died" not in gateway.said
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(40) == 0
+
+
 def test_the_demo_ends_with_success_and_leaves_nothing_running(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-P", "-m", "deploy", "demo"],
