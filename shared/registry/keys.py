@@ -23,6 +23,10 @@ JOBS_BY_TIME = f"{PREFIX}jobs"  # zset: job -> created (ms)
 JOBS_BY_STATE = f"{PREFIX}jobs:state:"  # zset by state
 JOBS_BY_AE_TITLE = f"{PREFIX}jobs:ae:"  # zset by AE title
 
+RECEIVERS = f"{PREFIX}receivers"  # set of those that were heard of
+RECEIVER = f"{PREFIX}receiver:"  # hash: how a receiver stands; expires
+ASSOCIATIONS = f"{PREFIX}associations"  # stream: the ended ones, capped
+
 LUA_NAMES = {
     name: value
     for name, value in list(globals().items())

@@ -66,6 +66,14 @@ def list_jobs(
     return [view for view in (_read(redis, job_id) for job_id in ids) if view is not None]
 
 
+def count_jobs(redis: Redis) -> dict[JobState, int]:
+    """How many jobs are in each state."""
+    with redis.pipeline(transaction=True) as transaction:
+        for state in JobState:
+            transaction.zcard(keys.JOBS_BY_STATE + state)
+        return dict(zip(JobState, transaction.execute(), strict=True))
+
+
 def find_job(redis: Redis, id_or_prefix: str) -> JobView:
     """The job with this id, or the only one of the newest thousand whose id begins or ends so.
 

@@ -94,6 +94,13 @@ class Tls(Section):
         return self.model_copy(update=paths)
 
 
+class Http(Section):
+    """`/livez`, `/readyz` and `/metrics` of a receiver."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None  # unset: none; 0: any free port
+
+
 class Receiver(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 11112  # 0: any free port
@@ -115,6 +122,7 @@ class Receiver(Section):
     max_association_time: Annotated[Seconds, Field(gt=0)] | None = None
     drain_timeout: Seconds = 30
     reload_on_change: bool = False
+    http: Http = Http()
 
     @model_validator(mode="after")
     def _listens_somewhere(self) -> "Receiver":

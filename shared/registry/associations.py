@@ -1,0 +1,58 @@
+"""The newest ended associations of all receivers: who sent what, who was refused and why."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from redis import Redis
+
+from shared.ended_association import EndedAssociation
+from shared.registry import keys
+
+_KEEP = 10_000
+_PAGE = 500
+
+
+def remember(redis: Redis, associations: Iterable[EndedAssociation]) -> None:
+    """
+    Raises:
+        redis.RedisError: Redis is away; when called again, nothing is listed twice.
+    """
+    with redis.pipeline(transaction=False) as pipeline:
+        for ended in associations:
+            fields: dict[Any, Any] = {
+                name: str(value) for name, value in ended.model_dump(mode="json").items()
+            }
+            pipeline.xadd(keys.ASSOCIATIONS, fields, maxlen=_KEEP, approximate=True)
+        pipeline.execute()
+
+
+def list_associations(
+    redis: Redis,
+    *,
+    calling: str | None = None,
+    called: str | None = None,
+    end: str | None = None,
+    limit: int = 50,
+) -> list[EndedAssociation]:
+    """The newest first; of those that are given, the AE titles and the end must be the same."""
+    found: dict[str, EndedAssociation] = {}
+    for association in _newest_first(redis):
+        if (
+            calling in (None, association.calling)
+            and called in (None, association.called)
+            and end in (None, association.end)
+        ):
+            found[association.id] = association
+            if len(found) == limit:
+                break
+    return list(found.values())
+
+
+def _newest_first(redis: Redis) -> Iterator[EndedAssociation]:
+    last = "+"
+    while page := cast(
+        "list[tuple[str, dict[str, str]]]", redis.xrevrange(keys.ASSOCIATIONS, last, count=_PAGE)
+    ):
+        for entry_id, fields in page:
+            last = f"({entry_id}"
+            yield EndedAssociation.model_validate(fields)
