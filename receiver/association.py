@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
@@ -16,6 +17,7 @@ from receiver.record import association_record, log_end
 from receiver.services import Services
 from receiver.store import DataSet, PassedOver, begin_store
 from receiver.transaction import Transaction
+from shared.ended_association import EndedAssociation
 from shared.ids import new_id
 from shared.settings.sections import AeTitleEntry
 from shared.upper_layer.association import Acceptor
@@ -26,6 +28,7 @@ from shared.upper_layer.dimse import (
     Message,
     Response,
     StoreRequest,
+    StoreResponse,
     UnsupportedRequest,
     UnsupportedResponse,
 )
@@ -55,6 +58,7 @@ log = structlog.get_logger()
 class End:
     how: Literal["released", "refused", "aborted"]
     words: str = ""
+    cause: str = ""  # see EndedAssociation
 
 
 class Association:
@@ -78,18 +82,18 @@ class Association:
         self._data_set: DataSet | None = None  # set within one
 
     def run(self) -> None:
-        end = End("aborted", "internal error")
+        end = End("aborted", "internal error", "us")
         try:
             end = self._converse()
         except ConnectionLostError as error:
-            end = End("aborted", str(error))
+            end = End("aborted", str(error), "connection")
         except ConnectionEndedError as error:
-            end = End("aborted", str(error))
+            end = End("aborted", str(error), "us")
             # In Sta2 the connection is closed without a word (PS3.8 AA-2).
             if self._acceptor.state is State.ESTABLISHED:
                 self._connection.send_last(self._acceptor.abort())
         except ProtocolError as error:
-            end = End("aborted", f"protocol error: {error}")
+            end = End("aborted", f"protocol error: {error}", "us")
             self._connection.send_last(self._acceptor.abort(error.source, error.reason))
         except Exception:  # a fault of ours: the thread ends with its traceback
             if self._acceptor.state is not State.AWAITING_CLOSE:
@@ -131,13 +135,13 @@ class Association:
                 self._begin_message(context_id, message)
             case DataEnded(context_id):
                 assert self._data_set is not None
-                response = self._data_set.end()
-                self._data_set = None
+                response = self._end_data_set(self._data_set)
                 self._respond(context_id, response)
             case ReleaseRequested():
                 return self._release()
             case Aborted(source, reason):
-                return End("aborted", f"by the peer: {Abort(source, reason).describe()}")
+                words = f"by the peer: {Abort(source, reason).describe()}"
+                return End("aborted", words, "peer")
         return None
 
     def _negotiate(self, request: AssociateRequest) -> End | None:
@@ -154,7 +158,8 @@ class Association:
         if isinstance(decision, Refused):
             code = decision.result, decision.source, decision.reason
             self._connection.send_last(self._acceptor.reject(*code))
-            return End("refused", f"{','.join(map(str, code))} {decision.words}")
+            cause = ",".join(map(str, code))
+            return End("refused", f"{cause} {decision.words}", cause)
         self._holds_slot = True
         self._connection.associated = True
         self._entry = decision.ae_title
@@ -213,6 +218,15 @@ class Association:
             Allowance(self._settings.receiver, self._services.capacity),
         )
 
+    def _end_data_set(self, data_set: DataSet) -> Response:
+        assert self._transaction is not None
+        before = self._transaction.size
+        response = data_set.end()
+        self._data_set = None
+        if isinstance(response, StoreResponse) and response.status is not None:
+            self._services.tally.responded(response.status, self._transaction.size - before)
+        return response
+
     def _respond(self, context_id: int, response: Response) -> None:
         self._connection.send(self._acceptor.respond(context_id, response))
 
@@ -221,17 +235,19 @@ class Association:
         if self._data_set is not None:
             raise ProtocolError("A-RELEASE-RQ within a message", AbortReason.UNEXPECTED_PDU)
         assert self._transaction is not None
+        began = time.monotonic()
         try:
             committed = commit(self._transaction, self._services.tree, "released")
         except OSError as error:
             log.error("commit failed; the folder stays", id=self.id, error=error.strerror)
             self._connection.send_last(self._acceptor.abort())
-            return End("aborted", f"by us: commit failed: {error.strerror}")
+            return End("aborted", f"by us: commit failed: {error.strerror}", "us")
         self._free_slot()
         # What is committed stands, whether or not the peer hears of it.
         with suppress(ConnectionLostError):
             self._connection.send(self._acceptor.release_response())
         if committed:
+            self._services.tally.committed(time.monotonic() - began)
             self._announce()
         return End("released")
 
@@ -264,13 +280,23 @@ class Association:
         if self._request is None:
             log.debug("connection ended", peer=self._connection.peer_address, reason=end.words)
             return
-        log_end(
-            self.id,
-            self._request,
-            self._connection.peer_address,
+        kept = self._transaction
+        ended = EndedAssociation(
+            id=self.id,
+            receiver=self._services.incoming.receiver,
+            peer=self._connection.peer_address,
+            calling=self._request.calling_ae_title,
+            called=self._request.called_ae_title,
+            contexts_offered=len(self._request.presentation_contexts),
             contexts_accepted=len(self._acceptor.accepted),
-            instances=self._transaction.instances if self._transaction else [],
-            seconds=time.monotonic() - self._began,
+            instances=len(kept.instances) if kept else 0,
+            bytes=kept.size if kept else 0,
+            seconds=round(time.monotonic() - self._began, 3),
+            ended=datetime.now(UTC),
             end=end.how,
+            cause=end.cause,
             reason=end.words,
         )
+        log_end(ended)
+        self._services.tally.ended(ended.end, ended.cause)
+        self._services.reporter.put(ended)

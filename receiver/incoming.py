@@ -1,5 +1,6 @@
 """`incoming/<receiver>/`: the folders of open associations, seen by nobody else."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,14 @@ class Incoming:
         except OSError:
             shutil.rmtree(hidden, ignore_errors=True)
             raise
+
+    def touch(self) -> None:
+        """Changes something on the storage.
+
+        Raises:
+            OSError: it takes no changes now.
+        """
+        os.utime(self.folder / _ALIVE_FILE)
 
     def close(self) -> None:
         """Gives the lock up; the folder goes unless something was left in it for a person."""

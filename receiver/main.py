@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from receiver.background import Background
 from receiver.certificates import Certificates
 from receiver.file_watch import FileWatch
 from receiver.incoming import Incoming
@@ -30,17 +31,15 @@ log = structlog.get_logger()
 def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> int:
     """Serves until a SIGTERM or SIGINT, drains, and gives the exit code.
 
-    SIGHUP reads the settings again, unless it says that our terminal was closed.
-
-    `ready` is told the address and port once peers can connect. To be called by the main thread.
+    SIGHUP reads the settings again, unless it says that our terminal was closed. `ready` is told
+    the address and port once peers can associate. To be called by the main thread.
 
     Raises:
         CertificateFileError: no TLS with what the settings name.
-        OSError: the storage cannot be used, or the address not listened on.
+        OSError: the storage cannot be used, or an address not listened on.
     """
     # Blocked, and waited for below: nothing runs in the middle of something else.
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    terminal = Terminal()
     usual_stack = threading.stack_size(_STACK)
     try:
         _raise_open_files_limit()
@@ -49,7 +48,7 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
         tree.create()
         services = Services.start(settings, tree, Incoming.create(tree), certificates)
         try:
-            _serve(Server(services), services, terminal, ready)
+            _serve(services, ready)
         finally:
             services.stop()
     finally:
@@ -58,28 +57,27 @@ def run(settings: Settings, ready: Callable[[str, int], None] | None = None) -> 
     return 0
 
 
-def _serve(
-    server: Server,
-    services: Services,
-    terminal: Terminal,
-    ready: Callable[[str, int], None] | None,
-) -> None:
+def _serve(services: Services, ready: Callable[[str, int], None] | None) -> None:
+    terminal, watch = Terminal(), FileWatch(services.settings.source)
+    server = Server(services)
+    background = Background(services, server)
+    background.start()  # meanwhile peers connect, and wait
     server.start()
     host, port = server.address
     log.info("receiving", host=host, port=port, tls_port=server.tls_port)
     if ready is not None:
         ready(host, port)
-    _wait_until_stopped(services, terminal)
+    _wait_until_stopped(services, terminal, watch)
     log.info("draining")
     server.drain()
     _wait_until_drained(server, services.settings.receiver.drain_timeout)
     server.close("the receiver is being stopped")
+    background.close()
     log.info("stopped")
 
 
-def _wait_until_stopped(services: Services, terminal: Terminal) -> None:
+def _wait_until_stopped(services: Services, terminal: Terminal, watch: FileWatch) -> None:
     """Reads the settings again at a SIGHUP, and if so asked when their file has changed."""
-    watch = FileWatch(services.settings.source)
     while True:
         received = signal.sigtimedwait(_SIGNALS, _LOOK)
         if received is None:
@@ -87,8 +85,6 @@ def _wait_until_stopped(services: Services, terminal: Terminal) -> None:
                 continue
         elif received.si_signo in _STOP_SIGNALS or terminal.was_closed:
             return
-        else:
-            watch = FileWatch(services.settings.source)
         services.reload()
 
 

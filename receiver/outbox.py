@@ -21,13 +21,16 @@ class Outbox:
         self._queue: Queue[tuple[str, str]] = Queue(_MOST_WAITING)
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        if settings.redis.url is not None:
+
+    def start(self) -> None:
+        """What was put before is told now."""
+        if self._settings.redis.url is not None:
             self._thread = threading.Thread(target=self._tell, name="outbox", daemon=True)
             self._thread.start()
 
     def put(self, delivery_id: str, priority: str) -> None:
         """Never waits. With nobody to tell, or too much to tell already, it does nothing."""
-        if self._thread is not None:
+        if self._settings.redis.url is not None:
             try:
                 self._queue.put_nowait((delivery_id, priority))
             except Full:

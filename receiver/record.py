@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from shared.delivery import Association, Instance
+from shared.delivery import Association
+from shared.ended_association import EndedAssociation
 from shared.settings import Settings
 from shared.settings.sections import AeTitleEntry
 from shared.upper_layer.pdu import AssociateRequest
@@ -40,30 +41,7 @@ def association_record(
     )
 
 
-def log_end(
-    association_id: str,
-    request: AssociateRequest,
-    peer_address: str,
-    *,
-    contexts_accepted: int,
-    instances: list[Instance],
-    seconds: float,
-    end: str,
-    reason: str,
-) -> None:
+def log_end(ended: EndedAssociation) -> None:
     """The one line that an association leaves in the log."""
-    write = log.info if end == "released" else log.warning
-    write(
-        "association ended",
-        id=association_id,
-        peer=peer_address,
-        calling=request.calling_ae_title,
-        called=request.called_ae_title,
-        contexts_offered=len(request.presentation_contexts),
-        contexts_accepted=contexts_accepted,
-        instances=len(instances),
-        bytes=sum(instance.size for instance in instances),
-        seconds=round(seconds, 3),
-        end=end,
-        reason=reason,
-    )
+    write = log.info if ended.end == "released" else log.warning
+    write("association ended", **ended.model_dump(exclude={"ended", "receiver"}))

@@ -58,15 +58,15 @@ class Server:
             self._listeners.append(_Listener(settings.host, settings.port, tls=False))
         if settings.tls is not None:
             self._listeners.append(_Listener(settings.host, settings.tls.port, tls=True))
+        self._accepting = [
+            threading.Thread(target=self._accept, args=(each,), name="listener", daemon=True)
+            for each in self._listeners
+        ]
         self.address = self._listeners[0].address
         self.tls_port = next((each.address[1] for each in self._listeners if each.tls), None)
 
     def start(self) -> None:
         self._watchdog = Watchdog(self.connections)
-        self._accepting = [
-            threading.Thread(target=self._accept, args=(each,), name="listener", daemon=True)
-            for each in self._listeners
-        ]
         for thread in self._accepting:
             thread.start()
 
@@ -82,6 +82,11 @@ class Server:
     def busy(self) -> bool:
         """Whether an association is open, or its data not yet settled."""
         return any(connection.associated for connection in self.connections())
+
+    @property
+    def accepting(self) -> bool:
+        """Whether connections are still accepted."""
+        return self._accepting.is_alive()
 
     def close(self, words: str) -> None:
         """Ends what is still open by an A-ABORT, and waits until all is rolled back."""

@@ -8,8 +8,10 @@ from receiver.capacity import Capacity
 from receiver.certificates import Certificates
 from receiver.incoming import Incoming
 from receiver.outbox import Outbox
+from receiver.reporter import Reporter
 from receiver.slots import Slots
 from receiver.syncing import SyncPool
+from receiver.tally import Tally
 from shared.settings import Settings
 from shared.settings.live import LiveSettings
 from shared.tree import StorageTree
@@ -19,6 +21,7 @@ _FIXED = (
     "storage.root",
     "receiver.host",
     "receiver.port",
+    "receiver.http",
     "redis.url",
     "log.level",
     "log.format",
@@ -34,7 +37,9 @@ class Services:
     capacity: Capacity
     syncs: SyncPool
     outbox: Outbox
+    reporter: Reporter
     certificates: Certificates | None = None  # for TLS, where it is on
+    tally: Tally = field(default_factory=Tally)
     draining: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
@@ -53,6 +58,7 @@ class Services:
             Capacity(tree.usage, settings.storage),
             SyncPool(),
             Outbox(settings),
+            Reporter(settings),
             certificates,
         )
 
@@ -82,4 +88,5 @@ class Services:
         """
         self.syncs.close()
         self.outbox.close()
+        self.reporter.close()
         self.incoming.close()

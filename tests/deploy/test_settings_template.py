@@ -15,6 +15,7 @@ from shared.settings.sections import (
     Exporter,
     Flower,
     ForwardPipeline,
+    Http,
     Log,
     Receiver,
     Redis,
@@ -56,6 +57,7 @@ SECTIONS: dict[str, type[Section]] = {
     "dicom": Dicom,
     "receiver": Receiver,
     "receiver.tls": Tls,
+    "receiver.http": Http,
     "ae_titles": AeTitleEntry,
     "pipelines.keep": ForwardPipeline,
     "pipelines.brain-segmentation": CommandPipeline,
@@ -67,7 +69,7 @@ SECTIONS: dict[str, type[Section]] = {
     "log": Log,
 }
 # Explained in one place and good for another, so not twice.
-ELSEWHERE = {("ae_titles", "pipelines"), ("receiver", "tls")} | {
+ELSEWHERE = {("ae_titles", "pipelines"), ("receiver", "tls"), ("receiver", "http")} | {
     ("pipelines.brain-segmentation", key) for key in ForwardPipeline.model_fields
 }
 KEYS = {(where, key) for where, section in SECTIONS.items() for key in section.model_fields}

@@ -26,7 +26,9 @@ def announcing(monkeypatch: pytest.MonkeyPatch, announce: Callable[[str, str], N
 
 
 def outbox(tmp_path: Path) -> Outbox:
-    return Outbox(Settings(**settings_for(tmp_path, redis=REDIS)))
+    box = Outbox(Settings(**settings_for(tmp_path, redis=REDIS)))
+    box.start()
+    return box
 
 
 def test_what_is_put_is_announced_before_the_outbox_closes(
@@ -84,5 +86,6 @@ def test_no_release_waits_for_redis_and_nothing_is_told_before_it_is_committed(
 
 def test_with_nobody_to_tell_it_is_quiet(tmp_path: Path) -> None:
     box = Outbox(Settings(**settings_for(tmp_path)))
+    box.start()
     box.put("a", "normal")
     box.close()

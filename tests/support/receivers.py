@@ -11,6 +11,7 @@ from typing import Any
 
 import tomli_w
 
+from receiver.background import Background
 from receiver.certificates import Certificates
 from receiver.incoming import Incoming
 from receiver.server import Server
@@ -86,6 +87,8 @@ class LocalReceiver(Stored):
             settings, self.tree, Incoming.create(self.tree), certificates
         )
         self.server = Server(self.services)
+        self.background = Background(self.services, self.server)
+        self.background.start()
         self.server.start()
         self.address = ("127.0.0.1", self.server.address[1])
 
@@ -108,6 +111,7 @@ class LocalReceiver(Stored):
 
     def stop(self) -> None:
         self.server.close("the test is over")
+        self.background.close()
         self.services.stop()
 
 
