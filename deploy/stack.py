@@ -42,14 +42,18 @@ class Stack:
         receiver, flower = settings.receiver, settings.flower
         self.receiver_port = _port("receiver", receiver.host, receiver.port, flower.port)
         self.flower_port = _port("flower", flower.host, flower.port, self.receiver_port)
+        taken = {self.receiver_port, self.flower_port}
         self.tls_port = None
         if receiver.tls is not None:
-            taken = self.receiver_port, self.flower_port
             self.tls_port = _port("receiver.tls", receiver.host, receiver.tls.port, *taken)
+            taken.add(self.tls_port)
+        self.http_port = receiver.http.port
+        if self.http_port is not None:
+            self.http_port = _port("receiver.http", receiver.http.host, self.http_port, *taken)
+            taken.add(self.http_port)
         self.server_port = None
         if settings.redis.url is None:
-            besides = {self.receiver_port, self.flower_port, self.tls_port or 0}
-            self.server_port = free_port(embedded_server.HOST, besides)
+            self.server_port = free_port(embedded_server.HOST, taken)
         self.settings = self._in_force(settings)
         self._server_directory = settings.storage.root / "redis"
         self._lock: LockedFile | None = None
@@ -161,12 +165,15 @@ class Stack:
         }
         if self.tls_port is not None:
             environment["PENSTOCK_RECEIVER__TLS__PORT"] = str(self.tls_port)
+        if self.http_port is not None:
+            environment["PENSTOCK_RECEIVER__HTTP__PORT"] = str(self.http_port)
         if self.server_port is not None:
             environment["PENSTOCK_REDIS__URL"] = embedded_server.url(self.server_port)
         return environment
 
     def _in_force(self, settings: Settings) -> Settings:
-        ports: dict[str, object] = {"port": self.receiver_port}
+        http = settings.receiver.http.model_copy(update={"port": self.http_port})
+        ports: dict[str, object] = {"port": self.receiver_port, "http": http}
         if settings.receiver.tls is not None:
             ports["tls"] = settings.receiver.tls.model_copy(update={"port": self.tls_port})
         changes = {
@@ -182,7 +189,7 @@ class Stack:
 def _port(section: str, host: str, port: int, *others: int) -> int:
     try:
         if port == 0:
-            return free_port(host, besides=set(others))
+            return free_port(host, others)
         check_port(host, port)
     except OSError as error:
         raise PortUnavailableError(f"{section}: {host}:{port}: {error.strerror or error}") from None

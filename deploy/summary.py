@@ -51,6 +51,7 @@ def _addresses(settings: Settings, embedded_server: bool) -> Table:
     for label, value in (
         *_receiving(settings.receiver),
         ("Flower", f"http://{_address(settings.flower.host, settings.flower.port)}"),
+        *_http(settings),
         ("storage", str(root)),
         ("Redis", f"embedded, data in {root / 'redis'}" if embedded_server else _redis(settings)),
     ):
@@ -63,6 +64,12 @@ def _receiving(receiver: Receiver) -> Iterator[tuple[str, str]]:
         yield "send to", _address(receiver.host, receiver.port)
     if receiver.tls is not None:
         yield "with TLS to", _address(receiver.host, receiver.tls.port)
+
+
+def _http(settings: Settings) -> Iterator[tuple[str, str]]:
+    http = settings.receiver.http
+    if http.port is not None:
+        yield "metrics", f"http://{_address(http.host, http.port)}/metrics"
 
 
 def _address(host: str, port: int) -> str:

@@ -118,6 +118,21 @@ def test_the_port_of_tls_is_picked_too_and_is_waited_for_where_it_is_the_only_on
         assert load().model_dump() == stack.settings.model_dump()
 
 
+def test_where_http_is_asked_for_it_gets_a_port_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "/metrics" not in described(load())
+    monkeypatch.setenv("PENSTOCK_RECEIVER__HTTP__PORT", "0")
+    with Stack(load()) as stack:
+        out = io.StringIO()
+        stack.describe(Console(file=out, width=200))
+        port = stack.settings.receiver.http.port
+        environment = by_name(stack)["receiver"].environment
+    assert port
+    assert environment["PENSTOCK_RECEIVER__HTTP__PORT"] == str(port)
+    assert f"http://127.0.0.1:{port}/metrics" in out.getvalue()
+
+
 def test_parts_have_their_drain_time_and_some_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_RECEIVER__DRAIN_TIMEOUT", "90s")
     monkeypatch.setenv("PENSTOCK_WORKERS__DRAIN_TIMEOUT", "70s")
