@@ -20,6 +20,8 @@ VERBS: Final = {
     "receive": Verb("Run", "deploy.cli.receive", "receive"),
     "work": Verb("Run", "deploy.cli.parts", "work"),
     "flower": Verb("Run", "deploy.cli.parts", "flower"),
+    "status": Verb("Look", "deploy.cli.status", "status"),
+    "associations": Verb("Look", "deploy.cli.associations", "associations"),
     "jobs": Verb("Look", "deploy.cli.jobs", "app"),
     "echo": Verb("DICOM", "deploy.cli.dicom", "echo"),
     "send": Verb("DICOM", "deploy.cli.dicom", "send"),
