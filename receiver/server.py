@@ -86,7 +86,7 @@ class Server:
     @property
     def accepting(self) -> bool:
         """Whether connections are still accepted."""
-        return self._accepting.is_alive()
+        return all(thread.is_alive() for thread in self._accepting)
 
     def close(self, words: str) -> None:
         """Ends what is still open by an A-ABORT, and waits until all is rolled back."""

@@ -3,24 +3,29 @@
 import threading
 from dataclasses import dataclass, field
 
+import structlog
+
 from receiver.admission import Load
 from receiver.capacity import Capacity
-from receiver.certificates import Certificates
+from receiver.certificates import CertificateFileError, Certificates
 from receiver.incoming import Incoming
 from receiver.outbox import Outbox
 from receiver.reporter import Reporter
 from receiver.slots import Slots
 from receiver.syncing import SyncPool
 from receiver.tally import Tally
-from shared.settings import Settings
+from shared.settings import InvalidSettingsError, Settings
 from shared.settings.live import LiveSettings
 from shared.tree import StorageTree
+
+log = structlog.get_logger()
 
 # Bound at the start: changing one of these needs a restart.
 _FIXED = (
     "storage.root",
     "receiver.host",
     "receiver.port",
+    "receiver.plain",
     "receiver.http",
     "redis.url",
     "log.level",
@@ -75,10 +80,20 @@ class Services:
         )
 
     def reload(self) -> None:
-        """Reads the settings again; without a fault in them, new associations get them."""
-        if self.live.reread():
+        """Reads settings and certificates again; without a fault, new associations get them."""
+        if self.live.reread(self._take_certificates):
             self.slots.limit = self.settings.receiver.max_associations
             self.capacity.follow(self.settings.storage)
+
+    def _take_certificates(self, found: Settings) -> None:
+        before, tls = self.settings.receiver.tls, found.receiver.tls
+        if self.certificates is not None and tls is not None:
+            try:
+                self.certificates.reload(tls)
+            except CertificateFileError as error:
+                raise InvalidSettingsError(str(found.source), [str(error)]) from None
+        if (before and before.port) != (tls and tls.port):
+            log.warning("this needs a restart, the old value stays", setting="receiver.tls.port")
 
     def stop(self) -> None:
         """Once no association is left.

@@ -1,6 +1,6 @@
 """The settings of a process that lives long: replaced whole, and only by valid ones."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -18,10 +18,14 @@ class LiveSettings:
         self.now = settings
         self._fixed = tuple(fixed)
 
-    def reread(self) -> bool:
-        """Takes the file's settings if all of them are valid; otherwise the old ones stay."""
+    def reread(self, take: Callable[[Settings], None] = lambda _: None) -> bool:
+        """Takes the file's settings if all of them are valid; otherwise the old ones stay.
+
+        `take` is what else has to follow them; it may refuse them by an `InvalidSettingsError`.
+        """
         try:
             found = load(self.now.source)
+            take(found)
         except InvalidSettingsError as error:
             log.error("new settings refused, the old ones stay", faults=error.faults)
             return False

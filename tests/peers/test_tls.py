@@ -8,13 +8,10 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification
 
-from tests.peers import test_dcmtk
+from tests.peers.tools import run
 from tests.support.certificates import Certificate, Hospital
 from tests.support.receivers import LocalReceiver, local_receiver
 from tests.support.samples import sample_file
-
-dcmtk = test_dcmtk.dcmtk
-pytestmark = test_dcmtk.pytestmark
 
 BY_CERTIFICATE = {"CN=ct01": ["DCMTK", "PYNETDICOM"]}
 
@@ -40,13 +37,13 @@ def showing(certificate: Certificate, hospital: Hospital) -> tuple[object, ...]:
 def test_echoscu_of_each_bcp_195_profile_is_answered(
     secured: LocalReceiver, hospital: Hospital, profile: str
 ) -> None:
-    done = dcmtk("echoscu", *showing(hospital.ct01, hospital), profile, *call(secured))
+    done = run("echoscu", *showing(hospital.ct01, hospital), profile, *call(secured))
     assert done.returncode == 0, done.stderr
 
 
 def test_storescu_delivers(secured: LocalReceiver, hospital: Hospital) -> None:
     file = sample_file("CT_small.dcm")
-    sent = dcmtk("storescu", *showing(hospital.ct01, hospital), *call(secured), file)
+    sent = run("storescu", *showing(hospital.ct01, hospital), *call(secured), file)
     assert sent.returncode == 0, sent.stderr
     (folder,) = secured.committed()
     (instance,) = secured.delivery().instances
@@ -60,7 +57,7 @@ def test_storescu_with_a_bad_certificate_delivers_nothing(
     secured: LocalReceiver, hospital: Hospital, who: str
 ) -> None:
     file = sample_file("CT_small.dcm")
-    sent = dcmtk("storescu", *showing(getattr(hospital, who), hospital), *call(secured), file)
+    sent = run("storescu", *showing(getattr(hospital, who), hospital), *call(secured), file)
     assert sent.returncode != 0
     assert secured.committed() == []
 
@@ -69,20 +66,20 @@ def test_echoscu_without_a_certificate_is_answered_where_none_is_asked_for(
     secured: LocalReceiver, hospital: Hospital, tmp_path: Path
 ) -> None:
     anonymous = ("+tla", "+cf", hospital.authority.certificate)
-    assert dcmtk("echoscu", *anonymous, *call(secured)).returncode != 0
+    assert run("echoscu", *anonymous, *call(secured)).returncode != 0
     anybody = {"tls": hospital.tls(mutual=False)}
     with local_receiver(tmp_path / "other", receiver=anybody) as receiver:
-        assert dcmtk("echoscu", *anonymous, *call(receiver)).returncode == 0
+        assert run("echoscu", *anonymous, *call(receiver)).returncode == 0
 
 
 def test_echoscu_without_tls_gets_nowhere(secured: LocalReceiver) -> None:
-    assert dcmtk("echoscu", *call(secured)).returncode != 0
+    assert run("echoscu", *call(secured)).returncode != 0
 
 
 def test_echoscu_learns_that_the_title_is_not_that_of_its_certificate(
     secured: LocalReceiver, hospital: Hospital
 ) -> None:
-    refused = dcmtk("echoscu", *showing(hospital.ct01, hospital), *call(secured, calling="MR02"))
+    refused = run("echoscu", *showing(hospital.ct01, hospital), *call(secured, calling="MR02"))
     assert "Calling AE Title Not Recognized" in refused.stderr
 
 

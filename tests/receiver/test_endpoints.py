@@ -82,7 +82,7 @@ def test_one_that_accepts_nothing_more_does_not_live(
     receiver: LocalReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(receiver.server, "_accepting", threading.Thread())  # it has not begun
+        patched.setattr(receiver.server, "_accepting", [threading.Thread()])  # it has not begun
         assert get(receiver, "/livez") == (503, "not listening\n")
 
 

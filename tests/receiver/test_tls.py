@@ -273,6 +273,35 @@ def test_certificates_read_again_count_from_the_next_handshake(
             open_scu.release()
 
 
+def test_certificates_are_read_again_with_the_settings_and_bad_ones_refuse_them_all(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    brain, heart = {"title": "BRAIN", "pipeline": "keep"}, {"title": "HEART", "pipeline": "keep"}
+    with receiver_process(tmp_path, receiver={"tls": hospital.tls()}) as receiver:
+        (port,) = wait_for(lambda: re.findall(r"tls_port[=\": ]+(\d+)", receiver.log()))
+        address = ("127.0.0.1", int(port))
+
+        def admits(context: ssl.SSLContext, called: str = "BRAIN") -> bool:
+            try:
+                with Scu(address, tls=context) as scu:
+                    return isinstance(scu.request(called=called), AssociateAccepted)
+            except (OSError, EOFError):
+                return False
+
+        ours, theirs = hospital.client(hospital.ct01), hospital.client(hospital.stranger)
+        assert admits(ours)
+        bad = hospital.tls(key=str(hospital.mr02.key))
+        receiver.configure(receiver={"tls": bad}, ae_titles=[brain, heart])
+        receiver.hang_up()
+        wait_for(lambda: "not the key of the certificate" in receiver.log())
+        assert not admits(ours, "HEART")
+        other = hospital.tls(client_ca=str(hospital.other_authority.certificate))
+        receiver.configure(receiver={"tls": other}, ae_titles=[brain, heart])
+        receiver.hang_up()
+        wait_for(lambda: admits(theirs, "HEART"))
+        assert not admits(ours)
+
+
 def test_behind_a_proxy_its_header_comes_before_the_handshake(
     hospital: Hospital, tmp_path: Path
 ) -> None:
