@@ -13,6 +13,7 @@ from receiver.certificate_names import names
 from receiver.patience import Limit
 
 _LAST_WAIT = 2.0  # seconds for the peer to close after the last PDU
+_READS_NOTHING = 1.0  # seconds after its end that a connection may still be sending
 _SCRATCH = 4096
 _ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # as a probe of the port makes
 
@@ -43,6 +44,7 @@ class Connection:
         self._send_timeout = send_timeout
         self._sending = False
         self._ended = ""
+        self._ended_at = math.inf
         self._closing = threading.Lock()
         # Else a small response waits for the acknowledgement of the one before it (Nagle).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -146,15 +148,21 @@ class Connection:
                 self._socket.setblocking(True)
 
     def end(self, words: str) -> None:
-        """Wakes the thread that waits for the peer; `words` say why."""
+        """Wakes the thread that waits for the peer; `words` say why.
+
+        Called again a while later, it wakes one that still sends to a peer that reads nothing.
+        """
         with self._closing:
             if self._socket.fileno() != -1:
+                now = time.monotonic()
                 self._ended = self._ended or words
+                self._ended_at = min(self._ended_at, now)
                 # A response that is being sent may get there, unless that takes too long already;
                 # and a peer that we wait for may still be told of the end.
-                too_long = self._sending and self.deadline < time.monotonic()
+                late = self.deadline < now or now - self._ended_at > _READS_NOTHING
+                stuck = self._sending and late
                 with suppress(OSError):
-                    self._shutdown(socket.SHUT_RDWR if too_long else socket.SHUT_RD)
+                    self._shutdown(socket.SHUT_RDWR if stuck else socket.SHUT_RD)
 
     def close(self) -> None:
         """Waits shortly for the peer to close first (PS3.8 Sta13).

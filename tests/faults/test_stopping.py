@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+from shared.upper_layer.dimse import EchoRequest
 from shared.upper_layer.errors import LocalProtocolError
 from shared.upper_layer.events import Aborted, MessageReceived, ReleaseConfirmed
 from tests.faults.invariants import check_intact, content
@@ -102,3 +103,29 @@ def test_a_second_sigterm_under_load_aborts_what_is_open_and_commits_none_of_it(
         assert len(receiver.aborted()) == SENDERS
         assert list(receiver.tree.incoming.iterdir()) == []
         assert "Traceback" not in receiver.log()
+
+
+def test_a_peer_that_reads_nothing_does_not_hold_up_the_second_sigterm(tmp_path: Path) -> None:
+    with receiver_process(tmp_path) as receiver:
+        scu = receiver.associated()
+        assert scu.store("1.2.3", content("1.2.3")).status == 0
+        fill_with_unread_answers(scu)
+        receiver.terminate()
+        wait_for(lambda: is_draining(receiver))
+        began = time.monotonic()
+        receiver.terminate()
+        assert receiver.exit_code() == 0
+        assert time.monotonic() - began < 8
+        assert receiver.committed() == []
+        assert len(receiver.aborted()) == 1
+        assert list(receiver.tree.incoming.iterdir()) == []
+        scu.close()
+
+
+def fill_with_unread_answers(scu: Scu) -> None:
+    """Asks until the receiver can neither answer nor take more questions."""
+    questions = scu.requestor.send_command(3, EchoRequest(7)) * 1000
+    scu.socket.settimeout(1)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            scu.socket.sendall(questions)

@@ -1,5 +1,6 @@
 import contextlib
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -147,4 +148,30 @@ def test_a_peer_that_reads_nothing_is_given_up() -> None:
     with peer, pytest.raises(ConnectionLostError, match="does not read"):
         connection.send(bytes(100_000_000))
     watchdog.stop()
+    connection.close()
+
+
+def test_who_still_sends_to_a_peer_that_reads_nothing_is_woken_by_being_ended_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        accepted, (address, _) = listener.accept()
+    connection = Connection(accepted, address, send_timeout=60)
+    outcome: list[Exception] = []
+
+    def send() -> None:
+        try:
+            connection.send(bytes(100_000_000))
+        except ConnectionLostError as error:
+            outcome.append(error)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+
+    def is_woken() -> bool:
+        connection.end("the test is over")
+        return not sender.is_alive()
+
+    with peer:
+        wait_for(is_woken, timeout=10)
+        assert outcome
     connection.close()
