@@ -74,7 +74,6 @@ def kill_once(root: Path, moment: str, chance: random.Random) -> None:
         for sender in senders:
             sender.join()
         check(receiver, senders)
-        assert all(sender.begun for sender in senders) or moment != "at a release"
 
 
 def check_goes_on(root: Path) -> None:
