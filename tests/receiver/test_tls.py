@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.upper_layer.dimse import EchoRequest
-from shared.upper_layer.events import Aborted
+from shared.upper_layer.events import Aborted, AssociateAccepted
 from tests.support.certificates import Hospital
 from tests.support.proxy import tcp4
 from tests.support.receivers import LocalReceiver, local_receiver, receiver_process
