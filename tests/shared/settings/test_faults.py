@@ -15,7 +15,7 @@ COMMAND = '[pipelines.keep]\nkind = "command"\ncommand = ["true"]\n'
         ("[storage]\nwatermark = 75", "storage.watermark"),
         ('[dicom]\nuid = "1.2"', "dicom.uid"),
         ("[receiver]\nprot = 104", "receiver.prot"),
-        ("[receiver.tls]\nport = 2762", "receiver.tls"),
+        ("[receiver.quic]\nport = 2762", "receiver.quic"),
         ('[[ae_titles]]\ntitle = "A"\npipeline = "keep"\nprio = 1', "ae_titles.0.prio"),
         ('[pipelines.keep]\nkind = "forward"\ntimeout = "1h"', "pipelines.keep.timeout"),
         (COMMAND + "retries = 3", "pipelines.keep.retries"),
