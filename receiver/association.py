@@ -49,7 +49,7 @@ from shared.upper_layer.status import Status
 from shared.upper_layer.user_information import UserInformation
 
 _SMALL_BUFFER = 16 << 10  # enough for what an idle association says
-_LARGE_BUFFER = 256 << 10
+_LARGE_BUFFER = 128 << 10
 
 log = structlog.get_logger()
 

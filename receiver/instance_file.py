@@ -18,7 +18,9 @@ class InstanceFile:
     """
 
     def __init__(self, folder: Path, number: int, head: bytes) -> None:
-        self.path = folder / f"{number}{PARTIAL_SUFFIX}"
+        # Paths are texts here: pathlib's price would be a tenth of a small instance's.
+        self._folder = str(folder)
+        self.path = f"{self._folder}/{number}{PARTIAL_SUFFIX}"
         self.head_size = len(head)
         self.size = 0
         self._waiting: list[bytes | memoryview] = [head]
@@ -47,7 +49,9 @@ class InstanceFile:
                 rest = rest[os.write(self.descriptor, rest) :]
 
     def rename(self, name: str) -> None:
-        self.path = self.path.rename(self.path.with_name(name))
+        target = f"{self._folder}/{name}"
+        os.rename(self.path, target)  # noqa: PTH104
+        self.path = target
 
     def sync(self) -> None:
         os.fsync(self.descriptor)
@@ -64,13 +68,13 @@ class InstanceFile:
 
     def discard(self) -> None:
         self.close()
-        self.path.unlink(missing_ok=True)
+        Path(self.path).unlink(missing_ok=True)
 
     def has_same_data_set(self, other: Path, other_head_size: int) -> bool:
         """Whether the data set in `other` is byte for byte this one."""
         if other.stat().st_size - other_head_size != self.size - self.head_size:
             return False
-        with self.path.open("rb") as mine, other.open("rb") as kept:
+        with Path(self.path).open("rb") as mine, other.open("rb") as kept:
             mine.seek(self.head_size)
             kept.seek(other_head_size)
             while piece := mine.read(_COMPARED_AT_ONCE):

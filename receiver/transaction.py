@@ -129,7 +129,8 @@ class Transaction:
         if self._sync_each:
             file.sync()
             file.rename(name)
-            durable.sync_directory(file.path.parent)
+            assert self.folder is not None
+            durable.sync_directory(self.folder)
             file.close()
         else:
             file.rename(name)

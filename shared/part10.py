@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _PREAMBLE = bytes(128)  # zero: a preamble can hold an executable (CVE-2019-11687)
@@ -40,11 +41,33 @@ def encode_head(
     called_ae_title: str,
 ) -> bytes:
     """Preamble, prefix and file meta information, up to the data set's first byte."""
-    elements = b"".join(
+    before, after = _around_instance_uid(
+        sop_class_uid,
+        transfer_syntax_uid,
+        implementation_class_uid,
+        implementation_version_name,
+        calling_ae_title,
+        called_ae_title,
+    )
+    instance_uid = _element(_MEDIA_STORAGE_SOP_INSTANCE_UID, b"UI", sop_instance_uid)
+    length = len(before) + len(instance_uid) + len(after)
+    group_length = struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, length)
+    return b"".join((_PREAMBLE, _MAGIC, group_length, before, instance_uid, after))
+
+
+@lru_cache(256)  # a series has hundreds of instances that differ in their own UID only
+def _around_instance_uid(
+    sop_class_uid: str,
+    transfer_syntax_uid: str,
+    implementation_class_uid: str,
+    implementation_version_name: str,
+    calling_ae_title: str,
+    called_ae_title: str,
+) -> tuple[bytes, bytes]:
+    """The elements before and after (0002,0003)."""
+    version = struct.pack("<HH2sHI2s", 0x0002, 0x0001, b"OB", 0, 2, b"\x00\x01")
+    return version + _element(_MEDIA_STORAGE_SOP_CLASS_UID, b"UI", sop_class_uid), b"".join(
         (
-            struct.pack("<HH2sHI2s", 0x0002, 0x0001, b"OB", 0, 2, b"\x00\x01"),
-            _element(_MEDIA_STORAGE_SOP_CLASS_UID, b"UI", sop_class_uid),
-            _element(_MEDIA_STORAGE_SOP_INSTANCE_UID, b"UI", sop_instance_uid),
             _element(_TRANSFER_SYNTAX_UID, b"UI", transfer_syntax_uid),
             _element(0x0012, b"UI", implementation_class_uid),
             _element(0x0013, b"SH", implementation_version_name),
@@ -53,8 +76,6 @@ def encode_head(
             _element(0x0018, b"AE", called_ae_title),  # Receiving Application Entity Title
         )
     )
-    group_length = struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(elements))
-    return _PREAMBLE + _MAGIC + group_length + elements
 
 
 def _element(element: int, vr: bytes, text: str) -> bytes:
