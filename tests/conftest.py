@@ -1,5 +1,6 @@
-"""A real Redis-compatible server for every test that needs one."""
+"""What every test stands on: signals as usual, and a real Redis-compatible server to ask for."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,13 @@ from redis import Redis
 
 from deploy.embedded_server import EmbeddedServer
 from shared.registry.connection import connect
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _usual_signals() -> None:
+    """Under nohup, or behind a shell's `&`, our children would ignore what they are sent."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,7 @@ def begin(scu: Scu, uid: str, data: bytes) -> None:
 
 @needs_tmpfs
 def test_over_the_watermark_storage_is_refused_until_there_is_room_again(tmp_path: Path) -> None:
-    half = {"root": "", "watermark_percent": 50}
+    half = {"root": "", "watermark_percent": 50, "watermark_release_percent": 50}
     with tmpfs(tmp_path / "disk", "size=8m") as disk:
         half["root"] = str(disk / "storage_root")
         with receiver_on(disk, storage=half) as receiver:
