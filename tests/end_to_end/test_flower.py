@@ -31,6 +31,9 @@ def test_a_step_that_was_tried_again_is_one_row_with_its_retries(tmp_path: Path)
         ) as gateway,
     ):
         wait_for(lambda: accepts_connections(HOST, gateway.flower_port), 30)
+        # It serves before it listens: what happens until then it never hears of. Subscribed
+        # are then the workers, to their remote control, and Flower, to their events.
+        wait_for(lambda: gateway.redis.pubsub_numpat() == 2, 30)
         gateway.storescu(sample_file("CT_small.dcm"), called="ROUTER")
         job = gateway.wait_for_job(JobState.EXPORTING)
         export = f"{job.id}.ARCHIVE"

@@ -238,6 +238,6 @@ def test_settings_with_an_error_in_them_do_not_take_the_place_of_good_ones(site:
     unknown = site.commit(*INSTANCES, ae_title="NEW", settings_revision="newer")
     with capture_logs() as lines:
         site.dispatch(unknown)
-    assert "new settings refused" in [line["event"] for line in lines]
+    assert "new settings refused, the old ones stay" in [line["event"] for line in lines]
     assert names(site.tree.quarantine) == [unknown]
     site.dispatched(*INSTANCES)
