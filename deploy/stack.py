@@ -1,7 +1,6 @@
 """`penstock up`: the parts of the whole system on one machine."""
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +11,6 @@ from rich.console import Console
 from deploy import embedded_server
 from deploy.part import Part
 from deploy.summary import summary
-from deploy.supervisor import PartsNotReadyError
 from deploy.system import accepts_connections, check_port, free_port
 from shared.locked_file import LockedFile
 from shared.settings import Settings
@@ -89,19 +87,6 @@ class Stack:
         ]
         server = [] if self.server_port is None else [[self._server(self.server_port)]]
         return [*server, work, [self._receiver()]]
-
-    def wait_until_ready(self, seconds: float) -> None:
-        """For who runs the supervisor elsewhere.
-
-        Raises:
-            PartsNotReadyError: a part does not answer on its port in time.
-        """
-        deadline = time.monotonic() + seconds
-        asked = [part for stage in self.stages() for part in stage]
-        while late := [part.name for part in asked if part.is_ready and not part.is_ready()]:
-            if time.monotonic() > deadline:
-                raise PartsNotReadyError(f"not ready after {seconds:g} s: {', '.join(late)}")
-            time.sleep(0.05)
 
     def describe(self, console: Console) -> None:
         """Prints what runs, where to send to, and what is wrong with it."""

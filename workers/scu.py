@@ -241,7 +241,7 @@ class ScuAssociation:
         try:
             while buffers:
                 sent = self._socket.sendmsg(buffers)
-                buffers = _rest(buffers, sent)
+                buffers = rest_of(buffers, sent)
         except OSError as error:
             raise AssociationLostError(f"sending failed: {_words(error)}") from error
 
@@ -280,7 +280,7 @@ def _words(error: OSError) -> str:
     return "timed out" if isinstance(error, TimeoutError) else error.strerror or str(error)
 
 
-def _rest(buffers: list[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
+def rest_of(buffers: list[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
     """What remains of the buffers after the first `sent` bytes."""
     for index, buffer in enumerate(buffers):
         if sent < len(buffer):

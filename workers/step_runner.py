@@ -58,7 +58,7 @@ def _run_body(context: WorkerContext, body: Body, lease: Lease) -> Outcome:
         return TryAgain(0, "the worker was stopped", counted=False)
     except StepCancelledError:
         return Failed("cancelled")
-    except Exception as error:
+    except Exception as error:  # whatever a body raises is the step's failure, not the worker's
         log.exception("step broke")
         delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
         return TryAgain(delay, _words(error))

@@ -39,7 +39,7 @@ class Ticker:
                 if self._well:
                     log.warning("waiting", for_=self._name, error=type(error).__name__)
                 self._well = False
-            except Exception:
+            except Exception:  # a fault of ours: told, and no reason to leave the rest undone
                 log.exception("tick broke", of=self._name)
             else:
                 if not self._well:

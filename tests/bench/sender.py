@@ -11,6 +11,7 @@ import argparse
 import selectors
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from shared.upper_layer.association import Requestor
@@ -20,6 +21,7 @@ from shared.upper_layer.pdu import AssociateRequest, ProposedContext
 from shared.upper_layer.user_information import UserInformation
 from tests.bench.bare_loop import ANSWER, END
 from tests.bench.instances import CONTEXT_ID, CT, MR, TRANSFER_SYNTAX, Kind, Messages
+from workers.scu import rest_of
 
 _CONNECT_PATIENCE = 60  # seconds
 
@@ -28,7 +30,7 @@ class WrongAnswerError(Exception):
     """The receiver did not answer as it should."""
 
 
-class Sending:
+class Sending(ABC):
     """One association's part of the instances."""
 
     def __init__(self, sock: socket.socket, numbers: Iterator[int]) -> None:
@@ -37,14 +39,14 @@ class Sending:
         self._out: list[bytes | memoryview] = []
         self.done = False
 
-    def begin(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def begin(self) -> None: ...
 
-    def received(self, data: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def received(self, data: bytes) -> None: ...
 
-    def next_request(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def next_request(self) -> None: ...
 
     def queue(self, buffers: list[bytes | memoryview]) -> None:
         self._out = buffers
@@ -57,7 +59,7 @@ class Sending:
                 sent = self.socket.sendmsg(self._out)
             except BlockingIOError:
                 return
-            self._out = _rest(self._out, sent)
+            self._out = rest_of(self._out, sent)
 
     @property
     def blocked(self) -> bool:
@@ -133,14 +135,6 @@ def _messages(kind: Kind, max_pdu_length: int) -> Messages:
     if key not in _made:
         _made[key] = Messages(kind, max_pdu_length)
     return _made[key]
-
-
-def _rest(buffers: list[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
-    for index, buffer in enumerate(buffers):
-        if sent < len(buffer):
-            return [memoryview(buffer)[sent:], *buffers[index + 1 :]]
-        sent -= len(buffer)
-    return []
 
 
 def send(port: int, kind: Kind, instances: int, associations: int, *, bare: bool) -> float:

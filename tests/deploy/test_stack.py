@@ -13,7 +13,6 @@ from rich.console import Console
 from deploy.embedded_server import ServerDirectoryInUseError
 from deploy.part import Part
 from deploy.stack import PortUnavailableError, Stack
-from deploy.supervisor import PartsNotReadyError
 from shared.settings import Settings, load
 from tests.support.waiting import wait_for
 
@@ -196,15 +195,6 @@ def test_the_server_part_gets_ready_and_keeps_the_claim_for_as_long_as_it_runs()
         server.wait(10)
     with Stack(settings):
         pass
-
-
-def test_waiting_names_the_parts_that_do_not_answer() -> None:
-    with (
-        Stack(load()) as stack,
-        socket.create_server(("127.0.0.1", stack.receiver_port)),
-        pytest.raises(PartsNotReadyError, match=r"0\.1 s: redis, flower$"),
-    ):
-        stack.wait_until_ready(0.1)
 
 
 def test_it_says_who_gets_what_and_where_to_send() -> None:
