@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 
 from tests.bench import targets
@@ -72,11 +73,12 @@ def measure(
 ) -> Rates:
     rates: Rates = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+        folders = (Path(folder) / str(number) for number in count(1))
         for turn in range(rounds):
             for kind in kinds:
                 for associations in counts:
                     for target in _distinct(comparisons):
-                        rate = _run(target, kind, associations, Path(folder) / "run")
+                        rate = _run(target, kind, associations, next(folders))
                         print(f"{turn} {kind} {associations:5} {target.name:34} {_rate(rate)}")
                         if rate is not None:
                             rates[kind, associations, target.name].append(rate)

@@ -33,7 +33,7 @@ class Target:
 
     @contextmanager
     def running(self, folder: Path) -> Iterator[int]:
-        """The port it listens on, while the block runs; what it stored goes away after it."""
+        """The port it listens on, while the block runs; what it stored is emptied after it."""
         folder.mkdir(parents=True)
         port = free_port("127.0.0.1")
         process = subprocess.Popen(
@@ -53,7 +53,18 @@ class Target:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            shutil.rmtree(folder)
+            _empty(folder)
+
+
+def _empty(folder: Path) -> None:
+    """Frees the space, and leaves the removal of the files to the bench's end.
+
+    ext4 passes over inodes that were freed lately, one after another: after the removal of a few
+    thousand files, making a new one takes ten times as long.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.truncate(path, 0)
 
 
 def _penstock(folder: Path, port: int, durability: str) -> list[str]:
