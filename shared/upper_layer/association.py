@@ -8,7 +8,7 @@ close; what comes after it makes no sense any more. Once `state` is `AWAITING_CL
 may be sent, and what is received is ignored.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.upper_layer.dimse import Message, Request, Response, encode_command
@@ -63,6 +63,11 @@ class Association:
         return self._reader.mid_pdu
 
     @property
+    def mid_message(self) -> bool:
+        """Whether the peer has begun a PDU or a message and not ended it."""
+        return self._reader.mid_pdu or self._messages.mid_message
+
+    @property
     def pdu_under_way(self) -> int | None:
         """The number, counted from 1, of the PDU that the peer has begun and not ended."""
         return self._reader.pdus_begun if self._reader.mid_pdu else None
@@ -87,7 +92,7 @@ class Association:
     def abort(self, source: int = AbortSource.SERVICE_PROVIDER, reason: int = 0) -> bytes:
         return self._send(Abort(source, reason))
 
-    def _events(self, item: ControlPdu | PdvPart) -> Iterable[Event]:
+    def _events(self, item: ControlPdu | PdvPart) -> tuple[Event, ...]:
         if isinstance(item, PdvPart):
             return self._messages.take(item)
         return (self._control(item),)

@@ -1,5 +1,6 @@
 """The command set: elements of group 0000 in Implicit VR Little Endian (PS3.7 6.3.1, annex E)."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from struct import Struct
 from typing import Self
@@ -8,6 +9,7 @@ from shared.upper_layer.errors import LocalProtocolError, ProtocolError
 from shared.upper_layer.items import decode_text, encode_text
 
 _ELEMENT_HEADER = Struct("<HHL")
+_NUMBER = Struct("<HHLH")
 _GROUP_LENGTH = Struct("<HHLL")
 _MAX_UINT16 = 0xFFFF
 
@@ -33,25 +35,35 @@ class Element(IntEnum):
 _PADDED_WITH_SPACE = {Element.ERROR_COMMENT, Element.MOVE_ORIGINATOR_AE_TITLE}
 
 
+Values = Mapping[Element, int | str | None]  # of a message; None leaves an element out
+
+
+def encode(values: Values) -> bytes:
+    """A command set out of values in ascending order of their elements (PS3.5 7.1).
+
+    Raises:
+        LocalProtocolError: a number over 65535, or a text beyond latin-1.
+    """
+    parts = []
+    for element, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, int):
+            if not 0 <= value <= _MAX_UINT16:
+                raise LocalProtocolError(f"a value of 0000,{element:04X} does not fit in two bytes")
+            parts.append(_NUMBER.pack(0, element, 2, value))
+        else:
+            raw = encode_text(value)
+            if len(raw) % 2:
+                raw += b" " if element in _PADDED_WITH_SPACE else b"\0"
+            parts.append(_ELEMENT_HEADER.pack(0, element, len(raw)))
+            parts.append(raw)
+    elements = b"".join(parts)
+    return _GROUP_LENGTH.pack(0, Element.GROUP_LENGTH, 4, len(elements)) + elements
+
+
 class CommandSet(dict[int, bytes]):
-    """The values of a command set by element number."""
-
-    @classmethod
-    def of(cls, values: dict[Element, int | str | None]) -> Self:
-        """From values as a message has them; None leaves an element out."""
-        return cls(
-            (element, _encode_value(element, value))
-            for element, value in values.items()
-            if value is not None
-        )
-
-    def encode(self) -> bytes:
-        # PS3.5 7.1: ascending, as every data set.
-        elements = b"".join(
-            _ELEMENT_HEADER.pack(0, element, len(value)) + value
-            for element, value in sorted(self.items())
-        )
-        return _GROUP_LENGTH.pack(0, Element.GROUP_LENGTH, 4, len(elements)) + elements
+    """The values of a received command set by element number."""
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -72,8 +84,8 @@ class CommandSet(dict[int, bytes]):
 
     def number(self, element: Element) -> int | None:
         """A value of two bytes; None if it is absent, empty or cut short."""
-        value = self.get(element, b"")
-        return int.from_bytes(value[:2], "little") if len(value) >= 2 else None
+        value = self.get(element)
+        return int.from_bytes(value[:2], "little") if value and len(value) >= 2 else None
 
     def required_number(self, element: Element) -> int:
         number = self.number(element)
@@ -83,15 +95,5 @@ class CommandSet(dict[int, bytes]):
 
     def text(self, element: Element) -> str:
         """A text without its padding; empty if it is absent."""
-        return decode_text(self.get(element, b""))
-
-
-def _encode_value(element: Element, value: int | str) -> bytes:
-    if isinstance(value, int):
-        if not 0 <= value <= _MAX_UINT16:
-            raise LocalProtocolError(f"a value of 0000,{element:04X} does not fit in two bytes")
-        return value.to_bytes(2, "little")
-    raw = encode_text(value)
-    if len(raw) % 2:
-        raw += b" " if element in _PADDED_WITH_SPACE else b"\0"
-    return raw
+        value = self.get(element)
+        return decode_text(value) if value else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Self
 
-from shared.upper_layer.command_set import CommandSet, Element
+from shared.upper_layer.command_set import CommandSet, Element, Values, encode
 from shared.upper_layer.errors import ProtocolError
 
 NO_DATA_SET: Final = 0x0101  # PS3.7 annex E.1: any other value says that a data set follows
@@ -46,19 +46,17 @@ class StoreRequest:
     def has_data_set(self) -> bool:
         return True
 
-    def to_command_set(self) -> CommandSet:
-        return CommandSet.of(
-            {
-                Element.AFFECTED_SOP_CLASS_UID: self.sop_class_uid,
-                Element.COMMAND_FIELD: CommandField.C_STORE_RQ,
-                Element.MESSAGE_ID: self.message_id,
-                Element.PRIORITY: self.priority,
-                Element.COMMAND_DATA_SET_TYPE: _DATA_SET_FOLLOWS,
-                Element.AFFECTED_SOP_INSTANCE_UID: self.sop_instance_uid,
-                Element.MOVE_ORIGINATOR_AE_TITLE: self.move_originator_ae_title,
-                Element.MOVE_ORIGINATOR_MESSAGE_ID: self.move_originator_message_id,
-            }
-        )
+    def values(self) -> Values:
+        return {
+            Element.AFFECTED_SOP_CLASS_UID: self.sop_class_uid,
+            Element.COMMAND_FIELD: CommandField.C_STORE_RQ,
+            Element.MESSAGE_ID: self.message_id,
+            Element.PRIORITY: self.priority,
+            Element.COMMAND_DATA_SET_TYPE: _DATA_SET_FOLLOWS,
+            Element.AFFECTED_SOP_INSTANCE_UID: self.sop_instance_uid,
+            Element.MOVE_ORIGINATOR_AE_TITLE: self.move_originator_ae_title,
+            Element.MOVE_ORIGINATOR_MESSAGE_ID: self.move_originator_message_id,
+        }
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
@@ -91,20 +89,20 @@ class StoreResponse:
     def has_data_set(self) -> bool:
         return False
 
-    def to_command_set(self) -> CommandSet:
-        comment = self.error_comment[:_MAX_ERROR_COMMENT].encode("ascii", "replace").decode()
-        return CommandSet.of(
-            {
-                # Both UIDs are optional in a response.
-                Element.AFFECTED_SOP_CLASS_UID: self.sop_class_uid or None,
-                Element.COMMAND_FIELD: CommandField.C_STORE_RSP,
-                Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
-                Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
-                Element.STATUS: self.status,
-                Element.ERROR_COMMENT: comment or None,
-                Element.AFFECTED_SOP_INSTANCE_UID: self.sop_instance_uid or None,
-            }
-        )
+    def values(self) -> Values:
+        comment = self.error_comment
+        if comment:
+            comment = comment[:_MAX_ERROR_COMMENT].encode("ascii", "replace").decode()
+        return {
+            # Both UIDs are optional in a response.
+            Element.AFFECTED_SOP_CLASS_UID: self.sop_class_uid or None,
+            Element.COMMAND_FIELD: CommandField.C_STORE_RSP,
+            Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
+            Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
+            Element.STATUS: self.status,
+            Element.ERROR_COMMENT: comment or None,
+            Element.AFFECTED_SOP_INSTANCE_UID: self.sop_instance_uid or None,
+        }
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
@@ -127,15 +125,13 @@ class EchoRequest:
     def has_data_set(self) -> bool:
         return False
 
-    def to_command_set(self) -> CommandSet:
-        return CommandSet.of(
-            {
-                Element.AFFECTED_SOP_CLASS_UID: _VERIFICATION,
-                Element.COMMAND_FIELD: CommandField.C_ECHO_RQ,
-                Element.MESSAGE_ID: self.message_id,
-                Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
-            }
-        )
+    def values(self) -> Values:
+        return {
+            Element.AFFECTED_SOP_CLASS_UID: _VERIFICATION,
+            Element.COMMAND_FIELD: CommandField.C_ECHO_RQ,
+            Element.MESSAGE_ID: self.message_id,
+            Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
+        }
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
@@ -153,16 +149,14 @@ class EchoResponse:
     def has_data_set(self) -> bool:
         return False
 
-    def to_command_set(self) -> CommandSet:
-        return CommandSet.of(
-            {
-                Element.AFFECTED_SOP_CLASS_UID: _VERIFICATION,
-                Element.COMMAND_FIELD: CommandField.C_ECHO_RSP,
-                Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
-                Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
-                Element.STATUS: self.status,
-            }
-        )
+    def values(self) -> Values:
+        return {
+            Element.AFFECTED_SOP_CLASS_UID: _VERIFICATION,
+            Element.COMMAND_FIELD: CommandField.C_ECHO_RSP,
+            Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
+            Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
+            Element.STATUS: self.status,
+        }
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
@@ -182,14 +176,12 @@ class CancelRequest:
     def has_data_set(self) -> bool:
         return False
 
-    def to_command_set(self) -> CommandSet:
-        return CommandSet.of(
-            {
-                Element.COMMAND_FIELD: CommandField.C_CANCEL_RQ,
-                Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
-                Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
-            }
-        )
+    def values(self) -> Values:
+        return {
+            Element.COMMAND_FIELD: CommandField.C_CANCEL_RQ,
+            Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
+            Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
+        }
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
@@ -204,14 +196,12 @@ class UnsupportedRequest:
     message_id: int
     has_data_set: bool
 
-    def to_command_set(self) -> CommandSet:
-        return CommandSet.of(
-            {
-                Element.COMMAND_FIELD: self.command_field,
-                Element.MESSAGE_ID: self.message_id,
-                Element.COMMAND_DATA_SET_TYPE: _data_set_type(self.has_data_set),
-            }
-        )
+    def values(self) -> Values:
+        return {
+            Element.COMMAND_FIELD: self.command_field,
+            Element.MESSAGE_ID: self.message_id,
+            Element.COMMAND_DATA_SET_TYPE: _data_set_type(self.has_data_set),
+        }
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
@@ -234,15 +224,13 @@ class UnsupportedResponse:
     status: int | None
     has_data_set: bool = False
 
-    def to_command_set(self) -> CommandSet:
-        return CommandSet.of(
-            {
-                Element.COMMAND_FIELD: self.command_field | _RESPONSE,
-                Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
-                Element.COMMAND_DATA_SET_TYPE: _data_set_type(self.has_data_set),
-                Element.STATUS: self.status,
-            }
-        )
+    def values(self) -> Values:
+        return {
+            Element.COMMAND_FIELD: self.command_field | _RESPONSE,
+            Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
+            Element.COMMAND_DATA_SET_TYPE: _data_set_type(self.has_data_set),
+            Element.STATUS: self.status,
+        }
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
@@ -268,7 +256,7 @@ _DECODERS: Final[Mapping[int, Callable[[CommandSet], Message]]] = {
 
 
 def encode_command(message: Message) -> bytes:
-    return message.to_command_set().encode()
+    return encode(message.values())
 
 
 def decode_command(data: bytes) -> Message:

@@ -1,6 +1,6 @@
 """Messages out of presentation data values (PS3.8 annex E, PS3.7 annex F)."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import Final
 
 from shared.upper_layer.dimse import decode_command
@@ -24,7 +24,7 @@ class MessageReader:
     def mid_message(self) -> bool:
         return self._context_id is not None
 
-    def take(self, part: PdvPart) -> Iterator[MessageReceived | DataFragment | DataEnded]:
+    def take(self, part: PdvPart) -> tuple[MessageReceived | DataFragment | DataEnded, ...]:
         context_id, is_command, payload, ends_stream = part
         if context_id != self._context_id:
             self._begin(context_id)
@@ -35,14 +35,12 @@ class MessageReader:
             )
         if is_command:
             self._gather(payload)
-            if ends_stream:
-                yield self._message(context_id)
-        else:
-            if payload:
-                yield DataFragment(payload)
-            if ends_stream:
-                self._context_id, self._awaits_data = None, False
-                yield DataEnded(context_id)
+            return (self._message(context_id),) if ends_stream else ()
+        fragment = (DataFragment(payload),) if payload else ()
+        if not ends_stream:
+            return fragment
+        self._context_id, self._awaits_data = None, False
+        return (*fragment, DataEnded(context_id))
 
     def _begin(self, context_id: int) -> None:
         if context_id not in self._accepted:

@@ -16,6 +16,8 @@ MAX_CONTROL_PDU: Final = 1 << 20
 
 _PDU_HEADER = Struct(">BxL")
 _PDV_HEADER = Struct(">LBB")  # item length, presentation context id, message control header
+_DATA_HEADERS = Struct(">BxLLBB")  # of a P-DATA-TF and of its first presentation data value
+_PDU_TYPES: Final = {int(each): each for each in PduType}
 _ITEM_LENGTH = 4  # what the item length does not count: itself
 _CONTROL_HEADER = 2  # what it counts before the fragment: context id and message control header
 _COMMAND = 0b01
@@ -66,29 +68,48 @@ class PduReader:
         """What `data` brings to an end, or of P-DATA-TF forward. To be iterated to its end."""
         view = memoryview(data)
         while view or self._next is _Next.CONTROL_BODY:
-            match self._next:
-                case _Next.FRAGMENT:
-                    payload = view[: self._fragment_left]
-                    view = view[self._fragment_left :]
-                    yield self._part(payload)
-                case _Next.PDV_HEADER:
-                    view = self._gather(view, _PDV_HEADER.size)
-                    if len(self._gathered) == _PDV_HEADER.size:
-                        self._begin_pdv()
-                        if not self._fragment_left:  # an empty fragment is one, too
-                            yield self._part(view[:0])
-                case _Next.PDU_HEADER:
-                    if not self._gathered:
-                        self.pdus_begun += 1
-                    view = self._gather(view, _PDU_HEADER.size)
-                    self._check_type(self._gathered[0])
-                    if len(self._gathered) == _PDU_HEADER.size:
-                        self._begin_pdu()
-                case _Next.CONTROL_BODY:
-                    view = self._gather(view, self._pdu_left)
-                    if len(self._gathered) < self._pdu_left:
-                        return
-                    yield self._control_pdu()
+            if self._next is _Next.FRAGMENT:
+                payload = view[: self._fragment_left]
+                view = view[len(payload) :]
+                yield self._part(payload)
+            elif self._next is _Next.PDU_HEADER:
+                if self._has_data_headers(view):
+                    self._take_data_headers(view)
+                    view = view[_DATA_HEADERS.size :]
+                    if not self._fragment_left:  # an empty fragment is one, too
+                        yield self._part(view[:0])
+                    continue
+                if not self._gathered:
+                    self.pdus_begun += 1
+                view = self._gather(view, _PDU_HEADER.size)
+                self._check_type(self._gathered[0])
+                if len(self._gathered) == _PDU_HEADER.size:
+                    _, length = _PDU_HEADER.unpack(self._gathered)
+                    self._begin_pdu(length)
+            elif self._next is _Next.PDV_HEADER:
+                view = self._gather(view, _PDV_HEADER.size)
+                if len(self._gathered) == _PDV_HEADER.size:
+                    self._begin_pdv(*_PDV_HEADER.unpack(self._gathered))
+                    if not self._fragment_left:
+                        yield self._part(view[:0])
+            else:
+                view = self._gather(view, self._pdu_left)
+                if len(self._gathered) < self._pdu_left:
+                    return
+                yield self._control_pdu()
+
+    def _has_data_headers(self, view: memoryview) -> bool:
+        """The usual case: both headers of a P-DATA-TF in one piece."""
+        return (
+            len(view) >= _DATA_HEADERS.size and view[0] == PduType.P_DATA_TF and not self._gathered
+        )
+
+    def _take_data_headers(self, view: memoryview) -> None:
+        pdu_type, length, pdv_length, context_id, control = _DATA_HEADERS.unpack_from(view)
+        self.pdus_begun += 1
+        self._check_type(pdu_type)
+        self._begin_pdu(length)
+        self._begin_pdv(pdv_length, context_id, control)
 
     def _gather(self, view: memoryview, size: int) -> memoryview:
         """Take what is missing of `size` bytes; the rest of `view`."""
@@ -97,14 +118,13 @@ class PduReader:
         return view[missing:]
 
     def _check_type(self, value: int) -> None:
-        try:
-            self._pdu_type = PduType(value)
-        except ValueError:
-            raise ProtocolError(f"PDU type {value:02X}H", AbortReason.UNRECOGNIZED_PDU) from None
-        self._expect(self._pdu_type)
+        pdu_type = _PDU_TYPES.get(value)
+        if pdu_type is None:
+            raise ProtocolError(f"PDU type {value:02X}H", AbortReason.UNRECOGNIZED_PDU)
+        self._pdu_type = pdu_type
+        self._expect(pdu_type)
 
-    def _begin_pdu(self) -> None:
-        _, length = _PDU_HEADER.unpack(self._gathered)
+    def _begin_pdu(self, length: int) -> None:
         if self._pdu_type is PduType.P_DATA_TF:
             if self._max_pdu_length and length > self._max_pdu_length:
                 raise ProtocolError(f"a P-DATA-TF of {length} bytes, over {self._max_pdu_length}")
@@ -118,13 +138,13 @@ class PduReader:
         self._gathered.clear()
         self._pdu_left = length
 
-    def _begin_pdv(self) -> None:
-        length, self._context_id, self._control = _PDV_HEADER.unpack(self._gathered)
+    def _begin_pdv(self, length: int, context_id: int, control: int) -> None:
         left = self._pdu_left - _ITEM_LENGTH - length
         # After this PDV the PDU ends, or there is room for another.
         if length < _CONTROL_HEADER or (left and left < _PDV_HEADER.size):
             raise ProtocolError(f"a PDV of {length} bytes, {self._pdu_left} bytes left in its PDU")
         self._gathered.clear()
+        self._context_id, self._control = context_id, control
         self._pdu_left -= _PDV_HEADER.size
         self._fragment_left = length - _CONTROL_HEADER
         self._next = _Next.FRAGMENT
@@ -137,7 +157,7 @@ class PduReader:
             self._next = _Next.PDV_HEADER if self._pdu_left else _Next.PDU_HEADER
         control = self._control
         return PdvPart(
-            self._context_id, bool(control & _COMMAND), payload, ended and bool(control & _LAST)
+            self._context_id, control & _COMMAND != 0, payload, ended and control & _LAST != 0
         )
 
     def _control_pdu(self) -> ControlPdu:
