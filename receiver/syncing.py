@@ -5,15 +5,19 @@ import threading
 from contextlib import suppress
 from queue import Full, Queue
 
+_TOGETHER = 8  # files that one thread is given: waking it for each would cost as much as a file
 _PENDING_OF_ONE = 256  # files of one association
 _PENDING_OF_ALL = 1024  # an open descriptor each
+
+_Given = tuple["SyncBatch", list[int]]
 
 
 class SyncBatch:
     """The files of one association that are to be on disk before it is committed."""
 
-    def __init__(self, queue: "Queue[tuple[SyncBatch, int] | None]") -> None:
+    def __init__(self, queue: "Queue[_Given | None]") -> None:
         self._queue = queue
+        self._gathered: list[int] = []
         self._changed = threading.Condition()
         self._pending = 0
         self._failure: OSError | None = None
@@ -21,10 +25,17 @@ class SyncBatch:
 
     def add(self, descriptor: int) -> None:
         """Takes the descriptor over. Waits while too many files are pending."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._pending < _PENDING_OF_ONE)
-            self._pending += 1
-        self._queue.put((self, descriptor))
+        self._gathered.append(descriptor)
+        if len(self._gathered) >= _TOGETHER:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        given, self._gathered = self._gathered, []
+        if given:
+            with self._changed:
+                self._changed.wait_for(lambda: self._pending < _PENDING_OF_ONE)
+                self._pending += len(given)
+            self._queue.put((self, given))
 
     def wait(self) -> None:
         """Until all files are on disk.
@@ -32,6 +43,7 @@ class SyncBatch:
         Raises:
             OSError: of the first one that could not be synced.
         """
+        self._hand_over()
         with self._changed:
             self._changed.wait_for(lambda: not self._pending)
             if self._failure:
@@ -40,20 +52,22 @@ class SyncBatch:
     def abandon(self) -> None:
         """The files are wanted no more: what is pending is closed and not synced."""
         self._abandoned = True
+        self._hand_over()
 
-    def sync(self, descriptor: int) -> None:
-        """Syncs and closes one file (called by the pool's threads)."""
+    def sync(self, descriptors: list[int]) -> None:
+        """Syncs and closes files (called by the pool's threads)."""
         failure = None
-        try:
+        for descriptor in descriptors:
             try:
-                if not self._abandoned:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)  # which may tell of a failed write, too, as on NFS
-        except OSError as error:
-            failure = error
+                try:
+                    if not self._abandoned:
+                        os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)  # which may tell of a failed write, too, as on NFS
+            except OSError as error:
+                failure = error
         with self._changed:
-            self._pending -= 1
+            self._pending -= len(descriptors)
             self._failure = self._failure or failure
             self._changed.notify_all()
 
@@ -62,7 +76,7 @@ class SyncPool:
     """A few threads: more of them do not make a disk faster."""
 
     def __init__(self, threads: int = 4) -> None:
-        self._queue: Queue[tuple[SyncBatch, int] | None] = Queue(_PENDING_OF_ALL)
+        self._queue: Queue[_Given | None] = Queue(_PENDING_OF_ALL // _TOGETHER)
         self._threads = [
             threading.Thread(target=self._work, name=f"sync-{number}", daemon=True)
             for number in range(threads)
@@ -81,5 +95,5 @@ class SyncPool:
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            batch, descriptor = item
-            batch.sync(descriptor)
+            batch, descriptors = item
+            batch.sync(descriptors)

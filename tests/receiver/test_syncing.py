@@ -28,6 +28,7 @@ def test_one_association_may_not_fill_the_pool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("receiver.syncing._PENDING_OF_ONE", 2)
+    monkeypatch.setattr("receiver.syncing._TOGETHER", 1)
     disk_is_slow = threading.Event()
     monkeypatch.setattr("receiver.syncing.os.fsync", lambda descriptor: disk_is_slow.wait())
     pool = SyncPool()
