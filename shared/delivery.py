@@ -1,5 +1,6 @@
 """The record of an association's data: `delivery.json`, written once, at commit."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,8 @@ class Record(BaseModel):
         durable.write_file(path, self.model_dump_json(indent=1).encode())
 
 
-class Instance(Record):
+@dataclass(frozen=True, slots=True)
+class Instance:
     """One stored SOP instance. No patient data."""
 
     sop_class_uid: str

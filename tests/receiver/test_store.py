@@ -1,4 +1,5 @@
 import stat
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,7 @@ def test_the_record_says_what_is_in_the_folder(receiver: LocalReceiver) -> None:
     assert delivery.peer_implementation_class_uid == "1.2.3.4"
     assert delivery.peer_implementation_version_name == "RAW PEER"
     (instance,) = delivery.instances
-    assert instance.model_dump() == {
+    assert asdict(instance) == {
         "sop_class_uid": CT,
         "sop_instance_uid": "1.2.3",
         "transfer_syntax_uid": EXPLICIT,
