@@ -127,8 +127,9 @@ class Transaction:
 
     def _make_lasting(self, file: InstanceFile, name: str) -> None:
         if self._sync_each:
-            file.sync()
+            # In this order one commit of the file system's journal does for both.
             file.rename(name)
+            file.sync()
             assert self.folder is not None
             durable.sync_directory(self.folder)
             file.close()
