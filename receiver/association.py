@@ -48,8 +48,8 @@ from shared.upper_layer.state import State
 from shared.upper_layer.status import Status
 from shared.upper_layer.user_information import UserInformation
 
-_SMALL_BUFFER = 16 << 10  # enough for what an idle association says
-_LARGE_BUFFER = 128 << 10
+_FIRST_BUFFER = 16 << 10  # enough for one that sends no instances
+_OWN_BUFFER = 64 << 10
 
 log = structlog.get_logger()
 
@@ -73,7 +73,8 @@ class Association:
         self._connection = connection
         self._acceptor = Acceptor(dicom.max_pdu_length)
         self._patience = Patience(settings.receiver)
-        self._buffer = bytearray(_SMALL_BUFFER)
+        self._buffer = bytearray(_FIRST_BUFFER)
+        self._borrowed: bytearray | None = None  # in place of our own, within a data set
         self._began = time.monotonic()
         self._request: AssociateRequest | None = None
         self._entry: AeTitleEntry | None = None  # set once admitted, as is the transaction
@@ -101,6 +102,7 @@ class Association:
             raise
         finally:
             self._free_slot()
+            self._give_back()
             self._settle(end)
             self._connection.associated = False
             self._connection.close()
@@ -109,10 +111,13 @@ class Association:
     def _converse(self) -> End:
         while True:
             limit = self._patience.limit(time.monotonic() - self._began)
-            count, waited = self._connection.receive_into(self._buffer, limit)
-            if end := self._take(memoryview(self._buffer)[:count]):
+            buffer = self._borrowed or self._buffer
+            count, waited = self._connection.receive_into(buffer, limit)
+            if end := self._take(memoryview(buffer)[:count]):
                 return end
             self._patience.received(waited, self._acceptor.pdu_under_way)
+            if self._acceptor.mid_message:  # else the answer was one
+                self._connection.acknowledge()
 
     def _take(self, data: memoryview) -> End | None:
         for event in self._acceptor.receive(data):
@@ -123,9 +128,17 @@ class Association:
                 return end
         if self._data_set is not None:
             self._data_set.flush()  # the buffer is about to be filled anew
-            if len(self._buffer) < _LARGE_BUFFER:
-                self._buffer = bytearray(_LARGE_BUFFER)
+            if len(self._buffer) < _OWN_BUFFER:
+                self._buffer = bytearray(_OWN_BUFFER)
+            self._borrowed = self._borrowed or self._services.buffers.borrow()
+        else:
+            self._give_back()
         return None
+
+    def _give_back(self) -> None:
+        if self._borrowed is not None:
+            self._services.buffers.give_back(self._borrowed)
+            self._borrowed = None
 
     def _handle(self, event: Event) -> End | None:
         match event:

@@ -72,10 +72,16 @@ class Connection:
             raise ConnectionEndedError(self._ended)
         if not count:
             raise ConnectionLostError("closed by the peer")
-        # Linux clears it with every delayed acknowledgement; without it most senders, which do
-        # not set TCP_NODELAY, stall 40 ms an instance.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return count, time.monotonic() - began
+
+    def acknowledge(self) -> None:
+        """What came, at once: to be called where no answer is sent that would do it.
+
+        Most senders do not set TCP_NODELAY, and would wait 40 ms for the acknowledgement before
+        they send the rest. Linux forgets the option with every delayed acknowledgement.
+        """
+        with suppress(OSError):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def receive_exactly(self, size: int, limit: Limit) -> bytes:
         """`size` bytes and none of those that follow; the limit is for all of them.

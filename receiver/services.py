@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from receiver.admission import Load
+from receiver.buffers import Buffers
 from receiver.capacity import Capacity
 from receiver.certificates import CertificateFileError, Certificates
 from receiver.incoming import Incoming
@@ -44,6 +45,7 @@ class Services:
     outbox: Outbox
     reporter: Reporter
     certificates: Certificates | None = None  # for TLS, where it is on
+    buffers: Buffers = field(default_factory=Buffers)
     tally: Tally = field(default_factory=Tally)
     draining: threading.Event = field(default_factory=threading.Event)
 

@@ -116,7 +116,7 @@ def tables(comparisons: Sequence[Comparison], rates: Rates) -> str:
         lines += [f"### {comparison.title}", ""]
         lines.append(f"| | {comparison.ours.name} | " + " | ".join(t.name for t in others) + " |")
         lines.append("|---|" + "---|" * len(comparison.targets))
-        for kind, associations in dict.fromkeys((kind, count) for kind, count, _ in rates):
+        for kind, associations in dict.fromkeys(cell[:2] for cell in rates):
             cells = [_median(rates, kind, associations, target) for target in comparison.targets]
             row = [f"{_rate(cells[0])}/s", *(_against(cells[0], cell) for cell in cells[1:])]
             lines.append(f"| {kind}, {associations} associations | " + " | ".join(row) + " |")
