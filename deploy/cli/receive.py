@@ -16,3 +16,5 @@ def receive(context: typer.Context) -> None:
         raise typer.Exit(run(settings))
     except CertificateFileError as error:
         fail(str(error), ExitCode.USAGE)
+    except OSError as error:
+        fail(f"the receiver cannot run: {error}")

@@ -1,10 +1,12 @@
 """The command's words and exit codes, as scripts rely on them."""
 
 import json
+import socket
 import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 from typer.testing import CliRunner
 
 from deploy.cli.app import app
@@ -111,3 +113,15 @@ def test_a_worker_for_pipelines_takes_nothing_else() -> None:
     result = Result("work", "--queues", "pipeline,export")
     assert result.code == 2
     assert "worker of their own" in result.said
+
+
+def test_a_receiver_whose_port_is_taken_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = {"storage": {"root": "data"}, "receiver": {"port": port}}
+        Path("penstock.toml").write_text(tomli_w.dumps(settings))
+        result = Result("receive")
+    assert result.code == 1
+    assert "Address already in use" in result.said
+    assert str(port) in result.said
+    assert list((tmp_path / "data" / "incoming").iterdir()) == []
