@@ -88,6 +88,7 @@ class Job(Record):
     result: Result | None = None
     destinations: dict[str, DestinationEnd] = Field(default_factory=dict)
     failure: str = ""  # why it failed before any export
+    held: bool = False  # by a person, until released
     cancelled: bool = False
     ended: datetime | None = None
 
@@ -99,9 +100,9 @@ class Job(Record):
         if self.failure:
             return JobState.FAILED
         if self.result is None:
-            return JobState.QUEUED
+            return JobState.HELD if self.held else JobState.QUEUED
         if self.open_destinations:
-            return JobState.EXPORTING
+            return JobState.HELD if self.held else JobState.EXPORTING
         ends = (end.state for end in self.destinations.values())
         return JobState.FAILED if DestinationState.FAILED in ends else JobState.DONE
 

@@ -13,7 +13,7 @@ from workers.advance import advance
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.job_folder import JobFolder
-from workers.lease import Lease, LeaseLostError, StepCancelledError, StoppingError
+from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.outgoing import Outgoing, by_association, outgoing_in
 from workers.scu import (
@@ -123,7 +123,7 @@ class _Export:
             try:
                 self._keep_pace()
                 self.lease.check_before_send()
-            except (LeaseLostError, StepCancelledError, StoppingError) as interruption:
+            except (LeaseLostError, StepWithdrawnError, StoppingError) as interruption:
                 return interruption
             if later := self._send_one(association, file):
                 return _LaterError(later)

@@ -18,8 +18,8 @@ class LeaseLostError(Exception):
     """The step belongs to another run, or may do so soon."""
 
 
-class StepCancelledError(Exception):
-    """A person cancelled the step."""
+class StepWithdrawnError(Exception):
+    """A person cancelled or held the job."""
 
 
 class StoppingError(Exception):
@@ -43,12 +43,12 @@ class Lease:
         """Returns while the step may go on.
 
         Raises:
-            LeaseLostError, StepCancelledError, StoppingError: it may not.
+            LeaseLostError, StepWithdrawnError, StoppingError: it may not.
         """
         if self._verdict is Verdict.LOST:
             raise LeaseLostError
-        if self._verdict is Verdict.CANCEL:
-            raise StepCancelledError
+        if self._verdict is Verdict.WITHDRAWN:
+            raise StepWithdrawnError
         if self._stopping.is_set():
             raise StoppingError
 

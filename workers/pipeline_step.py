@@ -11,7 +11,7 @@ from workers.advance import advance
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.job_folder import Attempt, JobFolder
-from workers.lease import Lease, StepCancelledError, StoppingError
+from workers.lease import Lease, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipelines.kind import AttemptFailed, AttemptRun, Succeeded
 from workers.pipelines.kinds import kind_of
@@ -41,7 +41,7 @@ def run_pipeline(context: WorkerContext, lease: Lease) -> Outcome:
         context.records.move(job.id, JobState.RUNNING, f"attempt {number} started", attempt=number)
         try:
             end = kind_of(section).trigger(section, AttemptRun(job, folder, attempt, lock, lease))
-        except (StoppingError, StepCancelledError):
+        except (StoppingError, StepWithdrawnError):
             folder.uncount(attempt)
             context.records.move(job.id, JobState.QUEUED, f"attempt {number} interrupted")
             raise

@@ -23,7 +23,8 @@ class Places:
             redis.RedisError: Redis is away; to be called again.
         """
         gate = self._context.hasty_gate
-        gate.set_caps(caps(self._context.settings))  # each time: Redis may have been emptied
+        settings = self._context.settings
+        gate.set_caps(caps(settings), settings.as_of)  # each time: Redis may have been emptied
         if not self._introduced:
             if nothing_runs(self._context.tree):
                 gate.open()

@@ -44,7 +44,8 @@ class Reread:
         self._asked = False
         self._context.live.reread()
         try:
-            self._context.hasty_gate.set_caps(caps(self._context.settings))
+            settings = self._context.settings
+            self._context.hasty_gate.set_caps(caps(settings), settings.as_of)
         except RedisError:
             self._asked = True
             raise

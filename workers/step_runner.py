@@ -9,7 +9,7 @@ from celery.exceptions import Ignore, Retry
 from shared.registry.gate import Run, StepEnd
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
-from workers.lease import Lease, LeaseLostError, StepCancelledError, StoppingError
+from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 
 log = structlog.get_logger()
@@ -56,8 +56,8 @@ def _run_body(context: WorkerContext, body: Body, lease: Lease) -> Outcome:
         raise Ignore from None
     except StoppingError:
         return TryAgain(0, "the worker was stopped", counted=False)
-    except StepCancelledError:
-        return Failed("cancelled")
+    except StepWithdrawnError:
+        return Failed("withdrawn")
     except Exception as error:  # whatever a body raises is the step's failure, not the worker's
         log.exception("step broke")
         delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)

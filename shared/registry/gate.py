@@ -69,7 +69,7 @@ class Run:
 class Verdict(StrEnum):
     GO_ON = "go on"
     LOST = "lost"
-    CANCEL = "cancel"
+    WITHDRAWN = "withdrawn"
 
 
 class StepEnd(StrEnum):
@@ -93,12 +93,29 @@ class Gate:
         self._redis = redis
         self._leases = leases
 
-    def submit(self, step: Step) -> str:
-        """Lets a step wait in its lane; one that is known already stays as it is."""
+    def submit(self, step: Step, delay: float = 0) -> str:
+        """Lets a step wait in its lane, or for `delay` seconds first; its state from then on.
+
+        One that is known already stays as it is, also after its end.
+        """
         state: str = scripts.run(
-            self._redis, "submit", step.id, step.queue, step.lane, step.job, int(step.priority)
+            self._redis,
+            "submit",
+            step.id,
+            step.queue,
+            step.lane,
+            step.job,
+            int(step.priority),
+            _ms(delay),
         )
         return state
+
+    def withdraw(self, step_id: str) -> bool:
+        """Takes a step back, or forgets its end, so that it may be submitted anew.
+
+        True while a run of it has still to stop, which its beat will tell.
+        """
+        return bool(scripts.run(self._redis, "withdraw", step_id))
 
     def grant(self, queue: Queue) -> list[Grant]:
         """Admits what caps and places allow, oldest first; the caller publishes each."""
@@ -131,7 +148,7 @@ class Gate:
         return Run(step, token, caller, int(attempt))
 
     def beat(self, run: Run) -> Verdict:
-        """Extends the lease, or says that it is gone or that the step is to be cancelled."""
+        """Extends the lease, or says that it is gone or that the step is withdrawn."""
         answer = scripts.run(
             self._redis,
             "beat",
@@ -188,13 +205,13 @@ class Gate:
         flat = [value for item in places.items() for value in item]
         scripts.run(self._redis, "announce_places", worker, _ms(_PLACES_LAST), *flat)
 
-    def set_caps(self, caps: Mapping[str, int]) -> None:
-        """How many steps of a queue or lane may run at once, over all workers; replaces all."""
-        with self._redis.pipeline(transaction=True) as transaction:
-            transaction.delete(keys.CAPS)
-            for name, cap in caps.items():
-                transaction.hset(keys.CAPS, name, str(cap))
-            transaction.execute()
+    def set_caps(self, caps: Mapping[str, int], as_of: float = 0) -> bool:
+        """How many steps of a queue or lane may run at once, over all workers; replaces all.
+
+        `as_of` is the POSIX time of the settings that say so: False if newer ones have spoken.
+        """
+        flat = [value for item in caps.items() for value in item]
+        return bool(scripts.run(self._redis, "set_caps", _ms(as_of), *flat))
 
     def pace(self, destination: str, per_second: float) -> float:
         """0 when an instance may start to this destination now, else seconds to wait and ask."""

@@ -2,6 +2,7 @@
 
 import os
 import reprlib
+import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -59,6 +60,7 @@ def load(path: Path | None = None) -> Settings:
         receiver = receiver.model_copy(update={"tls": receiver.tls.placed(base)})
     placed = settings.model_copy(update={"storage": storage, "receiver": receiver})
     placed._source = path
+    placed._as_of = path.stat().st_mtime if path else time.time()
     return placed
 
 

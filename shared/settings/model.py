@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     log: Log = Log()
 
     _source: Path | None = PrivateAttr(default=None)
+    _as_of: float = PrivateAttr(default=0.0)
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> "Settings":
@@ -103,6 +104,11 @@ class Settings(BaseSettings):
     def source(self) -> Path | None:
         """The file these settings were read from; None for defaults and environment alone."""
         return self._source
+
+    @property
+    def as_of(self) -> float:
+        """When the file was changed (POSIX time), or these were read where there is none."""
+        return self._as_of
 
     @cached_property
     def revision(self) -> str:

@@ -10,7 +10,7 @@ from shared.registry.gate import Queue, Run, Step, Verdict
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
 from workers import lease as lease_module
-from workers.lease import LeaseLostError, StepCancelledError, StoppingError
+from workers.lease import LeaseLostError, StepWithdrawnError, StoppingError
 
 STEP = Step("a-step", Queue.PIPELINE, "pipeline:keep", "a-job")
 
@@ -53,11 +53,11 @@ def test_without_beats_it_runs_out_and_then_beats_say_so(site: Site, run: Run) -
             lease.check_before_send()
 
 
-def test_a_cancelled_step_is_told_at_its_next_beat(site: Site, run: Run) -> None:
+def test_a_withdrawn_step_is_told_at_its_next_beat(site: Site, run: Run) -> None:
     with site.lease(run) as lease:
         lease.check()
-        site.redis.hset(keys.STEP + STEP.id, "cancel", 1)
-        with pytest.raises(StepCancelledError):
+        site.context.gate.withdraw(STEP.id)
+        with pytest.raises(StepWithdrawnError):
             wait_for(lambda: lease.check())
 
 

@@ -9,7 +9,7 @@ from shared.registry.gate import Grant, Queue, Step, StepEnd
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
 from workers.context import WorkerContext
-from workers.lease import Lease, LeaseLostError, StepCancelledError, StoppingError
+from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.step_runner import Body, StepFailedError, run_step
 
@@ -160,9 +160,9 @@ def test_a_stopping_worker_hands_its_step_back_at_once(site: Site, grant: Grant)
     assert granted(site).attempts == 0
 
 
-def test_a_cancelled_step_is_not_run_again(site: Site, grant: Grant) -> None:
-    with pytest.raises(StepFailedError, match="cancelled"):
-        run_step(site.context, raising(StepCancelledError()), STEP.id, grant.token)
+def test_a_withdrawn_step_is_not_run_again(site: Site, grant: Grant) -> None:
+    with pytest.raises(StepFailedError, match="withdrawn"):
+        run_step(site.context, raising(StepWithdrawnError()), STEP.id, grant.token)
     assert step(site)["state"] == "failed"
 
 

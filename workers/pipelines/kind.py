@@ -45,5 +45,5 @@ class Kind(Protocol[SectionT]):
         """Runs an attempt to its end.
 
         Raises:
-            LeaseLostError, StepCancelledError, StoppingError: it was interrupted, and is over.
+            LeaseLostError, StepWithdrawnError, StoppingError: it was interrupted, and is over.
         """

@@ -1,6 +1,6 @@
--- id, token, caller, running lease, queue, lane, job, priority, attempts -> 'go on', 'lost', 'cancel'
+-- id, token, caller, running lease, queue, lane, job, priority, attempts -> 'go on', 'lost', 'withdrawn'
 local id, token, caller, period, queue, lane, job, priority, attempts = unpack(ARGV)
-local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'cancel', 'caller')
+local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'withdrawn', 'caller')
 if not step[1] then make(id, queue, lane, job, priority) end
 -- Unknown, submitted anew and never granted since, or granted to this run and not started: the
 -- server lost it while it ran. Adopted.
@@ -13,4 +13,4 @@ elseif step[1] ~= 'running' or step[2] ~= token or step[4] ~= caller then
   return 'lost'
 end
 lease(id, lane, tonumber(period))
-return step[3] and 'cancel' or 'go on'
+return step[3] and 'withdrawn' or 'go on'

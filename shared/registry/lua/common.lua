@@ -26,3 +26,8 @@ local function make(id, queue, lane, job, priority)
   redis.call('HSET', STEP .. id, 'queue', queue, 'lane', lane, 'job', job, 'priority', priority,
     'submitted', now(), 'attempts', 0)
 end
+
+local function forget(id, lane)
+  leave(id, lane)
+  redis.call('DEL', STEP .. id)
+end

@@ -2,7 +2,7 @@
 -- -> 'finished', or 'lost' to whom the step is not any more
 local id, token, outcome, reason, delay, counted, troubled, keep = unpack(ARGV, 1, 8)
 local queue, lane, job, priority, attempts = unpack(ARGV, 9)
-local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'finished')
+local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'finished', 'withdrawn')
 if step[3] == token then return 'finished' end
 if not step[1] then make(id, queue, lane, job, priority) end
 if not step[1] or (step[1] == 'waiting' and not step[2]) then
@@ -10,6 +10,7 @@ if not step[1] or (step[1] == 'waiting' and not step[2]) then
 elseif step[2] ~= token then
   return 'lost'
 end
+if step[4] and outcome == 'retrying' then outcome = 'failed' end
 leave(id, lane)
 redis.call('HSET', STEP .. id, 'state', outcome, 'token', '', 'finished', token, 'reason', reason)
 if troubled == '1' then

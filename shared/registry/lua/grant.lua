@@ -30,9 +30,13 @@ for _, lane in ipairs(redis.call('SMEMBERS', LANES .. queue)) do
     wait(id, lane)
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. lane, '-inf', time)) do
-    redis.call('ZREM', LEASES .. lane, id)
-    redis.call('HSET', STEP .. id, 'state', 'waiting', 'token', '')
-    wait(id, lane)
+    if redis.call('HEXISTS', STEP .. id, 'withdrawn') == 1 then
+      forget(id, lane)
+    else
+      redis.call('ZREM', LEASES .. lane, id)
+      redis.call('HSET', STEP .. id, 'state', 'waiting', 'token', '')
+      wait(id, lane)
+    end
   end
   local held = redis.call('ZCARD', LEASES .. lane)
   taken = taken + held

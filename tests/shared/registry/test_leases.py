@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from redis import Redis
 
-from shared.registry import keys
 from shared.registry.gate import Gate, Priority, StepEnd, Verdict
 from tests.shared.registry.steps import (
     BRIEF,
@@ -155,8 +154,8 @@ def test_of_two_runs_with_one_token_only_the_one_that_was_let_in_goes_on(gate: G
     assert gate.beat(run) is Verdict.GO_ON
 
 
-def test_a_cancelled_step_is_told_so_by_its_beat(redis: Redis, gate: Gate):
+def test_a_withdrawn_step_is_told_so_by_its_beat(redis: Redis, gate: Gate):
     run = started(gate, "a")
-    redis.hset(keys.STEP + "a", "cancel", "1")
-    assert gate.beat(run) is Verdict.CANCEL
+    assert gate.withdraw("a")
+    assert gate.beat(run) is Verdict.WITHDRAWN
     assert gate.finish(run, StepEnd.FAILED)

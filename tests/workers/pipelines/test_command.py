@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
 from workers.advance import pipeline_step
 from workers.job_folder import Attempt, JobFolder
-from workers.lease import Lease, LeaseLostError, StepCancelledError, StoppingError
+from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.pipelines import command as command_module
 from workers.pipelines.command import OUTPUT_LOG, Command
 from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, Succeeded
@@ -296,11 +296,11 @@ def beating(make_site: Any) -> tuple[Site, Trial]:
     return site, Trial(folder, lease)
 
 
-def test_cancelling_ends_the_program(beating: tuple[Site, Trial]) -> None:
+def test_withdrawing_ends_the_program(beating: tuple[Site, Trial]) -> None:
     site, trial = beating
-    site.redis.hset(keys.STEP + trial.folder.id, "cancel", 1)
+    assert site.gate.withdraw(trial.folder.id)
     with trial.lease:
-        interrupted(site, trial, StepCancelledError)
+        interrupted(site, trial, StepWithdrawnError)
 
 
 def test_a_lost_lease_ends_the_program(beating: tuple[Site, Trial]) -> None:
