@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import tomli_w
 
 from deploy.system import accepts_connections, free_port
+from tests.peers.tools import program
 from tests.support.waiting import wait_for
 
 REPOSITORY = Path(__file__).parents[2]
@@ -95,9 +95,9 @@ def _unsynced(folder: Path, port: int) -> list[str]:
 
 
 def _storescp(*options: str) -> Callable[[Path, int], list[str]]:
-    # By its path: pynetdicom installs a program of the same name.
-    program = shutil.which("storescp", path="/usr/bin:/usr/local/bin") or "storescp"
-    return lambda folder, port: [program, *options, "+B", "-od", str(folder), str(port)]
+    return lambda folder, port: [
+        program("storescp"), *options, "+B", "-od", str(folder), str(port)
+    ]  # fmt: skip
 
 
 def _pynetdicom(folder: Path, port: int) -> list[str]:
@@ -116,7 +116,7 @@ def _orthanc(folder: Path, port: int) -> list[str]:
     }
     path = folder / "orthanc.json"
     path.write_text(json.dumps(configuration))
-    return [shutil.which("Orthanc", path="/usr/sbin:/usr/bin") or "Orthanc", str(path)]
+    return [program("Orthanc"), str(path)]
 
 
 def _bare(sync: str) -> Callable[[Path, int], list[str]]:

@@ -11,11 +11,16 @@ from tests.support.receivers import Stored
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 
 
+def program(tool: str) -> str:
+    """Where it is installed."""
+    found = shutil.which(tool, path=_SYSTEM_PATH)
+    assert found is not None, f"{tool} is not installed; `make peers` does it"
+    return found
+
+
 def run(tool: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    program = shutil.which(tool, path=_SYSTEM_PATH)
-    assert program is not None, f"{tool} is not installed; `make peers` does it"
     return subprocess.run(
-        [program, *map(str, arguments)],
+        [program(tool), *map(str, arguments)],
         capture_output=True,
         text=True,
         errors="replace",
