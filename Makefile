@@ -17,9 +17,9 @@ up: $(VENV)/installed
 test: lint peers
 	$(BIN)/pytest
 
-# Minutes, and only worth reading from a machine that does nothing else.
+# Many minutes and some GB of disk, and only worth reading from a machine that does nothing else.
 bench: $(VENV)/installed-dev peers
-	$(BIN)/python -m tests.bench.receive --write
+	$(BIN)/python -m tests.bench --write
 
 # At full length what `make test` has in short; an hour, and some GB of disk.
 soak: $(VENV)/installed-dev peers

@@ -3,13 +3,11 @@
     python -m tests.bench.receive [--rounds N] [--associations 1,4,25] [--only WORDS] [--write]
 
 All in one run, interleaved, medians; what counts is the ratios. `--write` puts the tables into
-docs/benchmarks.md.
+their section of docs/benchmarks.md.
 """
 
 import argparse
 import os
-import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -17,30 +15,28 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
 from tests.bench import targets
+from tests.bench.page import Section, table, write
 from tests.bench.targets import Target
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 _GIVE_UP = 60  # seconds for one run
 
+_ROUNDS = 5
+_KINDS = ("CT", "MR")
+_ASSOCIATIONS = (1, 4, 25, 100, 1000)
 # Instances of a run, by kind and associations: a second or so for who is fast.
 _INSTANCES = {"CT": 600, "MR": 3000}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Targets that are like each other, and the one that they are measured by."""
+    """Targets that are like each other; the first is ours, which they are measured by."""
 
     title: str
     targets: tuple[Target, ...]
-
-    @property
-    def ours(self) -> Target:
-        return self.targets[0]
 
 
 COMPARISONS = (
@@ -69,20 +65,27 @@ Rates = dict[Cell, list[float]]  # instances a second; nothing for a run that di
 
 
 def measure(
-    comparisons: Sequence[Comparison], kinds: Sequence[str], counts: Sequence[int], rounds: int
-) -> Rates:
+    folder: Path,
+    *,
+    comparisons: Sequence[Comparison] = COMPARISONS,
+    kinds: Sequence[str] = _KINDS,
+    counts: Sequence[int] = _ASSOCIATIONS,
+    rounds: int = _ROUNDS,
+) -> str:
     rates: Rates = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-        folders = (Path(folder) / str(number) for number in count(1))
-        for turn in range(rounds):
-            for kind in kinds:
-                for associations in counts:
-                    for target in _distinct(comparisons):
-                        rate = _run(target, kind, associations, next(folders))
-                        print(f"{turn} {kind} {associations:5} {target.name:34} {_rate(rate)}")
-                        if rate is not None:
-                            rates[kind, associations, target.name].append(rate)
-    return rates
+    folders = (folder / str(number) for number in count(1))
+    for turn in range(rounds):
+        for kind in kinds:
+            for associations in counts:
+                for target in _distinct(comparisons):
+                    rate = _run(target, kind, associations, next(folders))
+                    print(f"{turn} {kind} {associations:5} {target.name:34} {_rate(rate)}")
+                    if rate is not None:
+                        rates[kind, associations, target.name].append(rate)
+    return (
+        f"Instances a second, medians of {rounds} interleaved runs; in bold how many times the"
+        f" other's rate ours is.\n\n{_tables(comparisons, rates)}"
+    )
 
 
 def _distinct(comparisons: Sequence[Comparison]) -> list[Target]:
@@ -108,20 +111,20 @@ def _run(target: Target, kind: str, associations: int, folder: Path) -> float | 
     return instances / float(done.stdout)
 
 
-def tables(comparisons: Sequence[Comparison], rates: Rates) -> str:
-    """Markdown: our median, and how many times another's it is."""
-    lines = []
+def _tables(comparisons: Sequence[Comparison], rates: Rates) -> str:
+    """Our median, and how many times another's it is."""
+    texts = []
     for comparison in comparisons:
-        others = comparison.targets[1:]
-        lines += [f"### {comparison.title}", ""]
-        lines.append(f"| | {comparison.ours.name} | " + " | ".join(t.name for t in others) + " |")
-        lines.append("|---|" + "---|" * len(comparison.targets))
+        rows = []
         for kind, associations in dict.fromkeys(cell[:2] for cell in rates):
-            cells = [_median(rates, kind, associations, target) for target in comparison.targets]
-            row = [f"{_rate(cells[0])}/s", *(_against(cells[0], cell) for cell in cells[1:])]
-            lines.append(f"| {kind}, {associations} associations | " + " | ".join(row) + " |")
-        lines.append("")
-    return "\n".join(lines)
+            ours, *others = (
+                _median(rates, kind, associations, target) for target in comparison.targets
+            )
+            row = [f"{_rate(ours)}/s", *(_against(ours, other) for other in others)]
+            rows.append([f"{kind}, {associations} associations", *row])
+        names = [target.name for target in comparison.targets]
+        texts.append(f"### {comparison.title}\n\n{table(names, rows)}")
+    return "\n".join(texts)
 
 
 def _median(rates: Rates, kind: str, associations: int, target: Target) -> float | None:
@@ -139,40 +142,25 @@ def _rate(rate: float | None) -> str:
     return "-" if rate is None else f"{rate:.0f}"
 
 
-def _machine() -> str:
-    dcmtk = subprocess.run(
-        [shutil.which("storescp", path="/usr/bin:/usr/local/bin") or "storescp", "--version"],
-        capture_output=True,
-        text=True,
-    ).stdout.split()[2:3]
-    return (
-        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, pynetdicom {version('pynetdicom')}, "
-        f"DCMTK {''.join(dcmtk)}"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--associations", default="1,4,25,100,1000")
-    parser.add_argument("--kinds", default="CT,MR")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--associations", default=",".join(map(str, _ASSOCIATIONS)))
+    parser.add_argument("--kinds", default=",".join(_KINDS))
     parser.add_argument("--only", default="", help="comparisons whose title has these words")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    chosen = [each for each in COMPARISONS if given.only in each.title]
-    counts = [int(count) for count in given.associations.split(",")]
-    rates = measure(chosen, given.kinds.split(","), counts, given.rounds)
-    text = tables(chosen, rates)
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+        text = measure(
+            Path(folder),
+            comparisons=[each for each in COMPARISONS if given.only in each.title],
+            kinds=given.kinds.split(","),
+            counts=[int(count) for count in given.associations.split(",")],
+            rounds=given.rounds,
+        )
     print(text)
     if given.write:
-        DOCUMENT.write_text(
-            "# Benchmarks\n\n"
-            f"`make bench`, medians of {given.rounds} interleaved runs on {_machine()}; sender and"
-            " receiver share the cores. Instances a second; in bold how many times the other's"
-            " rate ours is. The absolute figures are this machine's, the ratios travel better.\n\n"
-            + text
-        )
+        write(Section.RECEIVING, text)
 
 
 if __name__ == "__main__":
