@@ -1,13 +1,15 @@
-"""What the benches send: an instance of a given size, as PDUs encoded beforehand."""
+"""What the benches send: instances of a given size, as PDUs encoded beforehand or as files."""
 
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
+from shared.part10 import encode_head
 from shared.upper_layer.dimse import StoreRequest, encode_command
 from shared.upper_layer.writer import command_pdus, data_pdus
 
@@ -46,8 +48,31 @@ class Messages:
 
     def buffers(self, number: int) -> list[bytes | memoryview]:
         """The request for the instance of this number, for `sendmsg`."""
-        uid = f"2.25.{10 ** (_UID_DIGITS - 1) + number}"
-        return [self._head.replace(_PLACE.encode(), uid.encode()), self.tail]
+        return [self._head.replace(_PLACE.encode(), _uid(number).encode()), self.tail]
+
+
+def write_files(kind: Kind, folder: Path, count: int) -> list[Path]:
+    """So many instances of one kind as DICOM files, in a new folder."""
+    folder.mkdir()
+    data_set = _data_set(kind)
+    paths = [folder / f"{number}.dcm" for number in range(count)]
+    for number, path in enumerate(paths):
+        uid = _uid(number)
+        head = encode_head(
+            sop_class_uid=kind.sop_class_uid,
+            sop_instance_uid=uid,
+            transfer_syntax_uid=TRANSFER_SYNTAX,
+            implementation_class_uid="2.25.9",
+            implementation_version_name="BENCH",
+            calling_ae_title="SENDER",
+            called_ae_title="BENCH",
+        )
+        path.write_bytes(head + data_set.replace(_PLACE.encode(), uid.encode()))
+    return paths
+
+
+def _uid(number: int) -> str:
+    return f"2.25.{10 ** (_UID_DIGITS - 1) + number}"
 
 
 def _data_set(kind: Kind) -> bytes:

@@ -23,6 +23,7 @@ class Section(StrEnum):
     """By their headings, in the page's order."""
 
     RECEIVING = "Receiving"
+    STORESCU = "An unmodified storescu"
 
 
 def write(section: Section, text: str) -> None:

@@ -17,6 +17,10 @@ from tests.peers.tools import program
 from tests.support.waiting import wait_for
 
 REPOSITORY = Path(__file__).parents[2]
+# Without a choice for DCMTK, which looks there whether to leave Nagle's algorithm on.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TCP_NODELAY"} | {
+    "PYTHONPATH": str(REPOSITORY)
+}
 
 # The bench's switch: the product has none.
 _WITHOUT_SYNCS = "import os; os.fsync = lambda fd: None; from deploy.cli import main; main()"
@@ -30,6 +34,7 @@ class Target:
     start: Callable[[Path, int], list[str]]
     bare: bool = False
     share: float = 1  # of the instances: less for who would take minutes
+    no_delay: bool = True  # DCMTK is told to leave Nagle's algorithm off, as it is for all others
 
     @contextmanager
     def running(self, folder: Path) -> Iterator[int]:
@@ -41,7 +46,7 @@ class Target:
             stdout=subprocess.PIPE if self.bare else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "TCP_NODELAY": "1"},
+            env=ENVIRONMENT | ({"TCP_NODELAY": "1"} if self.no_delay else {}),
         )
         try:
             if self.bare:
@@ -127,6 +132,7 @@ PENSTOCK = Target("Penstock", _synced("association"))
 PENSTOCK_EACH = Target('Penstock, durability = "instance"', _synced("instance"))
 PENSTOCK_UNSYNCED = Target("Penstock, syncs off", _unsynced)
 STORESCP = Target("DCMTK storescp", _storescp())
+STORESCP_PLAIN = Target("DCMTK storescp", _storescp(), no_delay=False)
 STORESCP_FORK = Target("DCMTK storescp --fork", _storescp("--fork"))
 PYNETDICOM = Target("pynetdicom", _pynetdicom, share=0.25)
 ORTHANC = Target("Orthanc", _orthanc, share=0.1)
