@@ -24,6 +24,7 @@ class Section(StrEnum):
 
     RECEIVING = "Receiving"
     STORESCU = "An unmodified storescu"
+    START = "From the start to listening"
 
 
 def write(section: Section, text: str) -> None:
