@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
 from deploy.system import accepts_connections, free_port
 from tests.peers.tools import program
+from tests.support.gateway import Gateway
 from tests.support.waiting import wait_for
 
 REPOSITORY = Path(__file__).parents[2]
@@ -59,6 +61,13 @@ class Target:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             _empty(folder)
+
+
+def gateway(folder: Path, **options: Any) -> Gateway:
+    """Penstock as it is run: with a Redis, and in the product's own time."""
+    folder.mkdir()
+    titles = [{"title": "BENCH", "pipeline": "keep"}]
+    return Gateway(folder, periods={}, ae_titles=titles, **options)
 
 
 def _empty(folder: Path) -> None:

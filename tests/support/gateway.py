@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).parents[2]
 
 # Periods of seconds and minutes, shortened so that a test can wait for them.
-_SHORT = {
+_SHORT: dict[str, Any] = {
     "workers": {
         "tick": "100ms",
         "beat": "200ms",
@@ -51,12 +51,16 @@ VERBS = {
 
 
 class Gateway:
-    """Started by `with`; the sections given are laid over short periods and a free port."""
+    """Started by `with`; the sections given are laid over short periods and a free port.
+
+    With `periods={}` everything takes as long as the product would.
+    """
 
     def __init__(
         self,
         folder: Path,
         parts: Sequence[str] = ("receiver", "exports", "pipelines"),
+        periods: Mapping[str, Any] = _SHORT,
         **sections: Any,
     ) -> None:
         self.folder = folder
@@ -72,7 +76,7 @@ class Gateway:
             "receiver": {"port": self.port},
             "flower": {"port": self.flower_port},
             "redis": {"url": self.server.url},
-            **_SHORT,
+            **periods,
         }
         for name, section in sections.items():
             settings[name] = (
