@@ -24,6 +24,7 @@ class Section(StrEnum):
 
     RECEIVING = "Receiving"
     STORESCU = "An unmodified storescu"
+    CROWD = "A thousand open associations"
     DISPATCH = "From the release to the dispatch"
     START = "From the start to listening"
 

@@ -5,29 +5,19 @@ At full length for `make soak`: 2 GB in one instance, 50,000 instances in one as
 """
 
 import contextlib
-import resource
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.faults.invariants import check_intact, check_whole, content, uids, watched_receiver
+from tests.support.descriptors import many_descriptors
 from tests.support.process import forget_peak_memory, peak_memory, resident_memory
 from tests.support.receivers import ReceiverProcess, receiver_process
 from tests.support.scu import Scu
 
 MB = 1 << 20
 SOAK = (pytest.mark.soak, pytest.mark.timeout(3600))
-
-
-@pytest.fixture
-def many_descriptors() -> Iterator[None]:
-    """A thousand peers are a thousand descriptors of ours, too."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [200 * MB, pytest.param(2048 * MB, marks=SOAK)])
@@ -85,11 +75,11 @@ def test_an_association_of_many_instances_is_bounded_in_memory_and_stored_whole(
         assert "Traceback" not in receiver.log()
 
 
-@pytest.mark.usefixtures("many_descriptors")
 def test_a_thousand_associations_at_once_are_all_stored(tmp_path: Path) -> None:
     number = 1000
     limits = {"max_associations": number}
     with (
+        many_descriptors(),
         receiver_process(tmp_path, receiver=limits) as receiver,
         contextlib.ExitStack() as stack,
         ThreadPoolExecutor(16) as peers,

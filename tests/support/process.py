@@ -1,5 +1,6 @@
 """What a process holds, as /proc shows it."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,13 @@ def peak_memory(pid: int) -> int:
 
 def forget_peak_memory(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def processor_time(pid: int) -> float:
+    """What it has used so far, in seconds."""
+    _, _, after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    user, system = after_name.split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _status(pid: int, name: str) -> int:
