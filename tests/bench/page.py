@@ -25,6 +25,7 @@ class Section(StrEnum):
     RECEIVING = "Receiving"
     STORESCU = "An unmodified storescu"
     CROWD = "A thousand open associations"
+    LARGE_INSTANCE = "An instance of 2 GB"
     DISPATCH = "From the release to the dispatch"
     START = "From the start to listening"
 

@@ -12,11 +12,11 @@ import pytest
 
 from tests.faults.invariants import check_intact, check_whole, content, uids, watched_receiver
 from tests.support.descriptors import many_descriptors
+from tests.support.frames import MB, check_frames, send_frames
 from tests.support.process import forget_peak_memory, peak_memory, resident_memory
 from tests.support.receivers import ReceiverProcess, receiver_process
 from tests.support.scu import Scu
 
-MB = 1 << 20
 SOAK = (pytest.mark.soak, pytest.mark.timeout(3600))
 
 
@@ -33,25 +33,6 @@ def test_an_instance_of_any_size_leaves_memory_flat(tmp_path: Path, size: int) -
             scu.release()
         (folder,) = (folder for folder in receiver.committed() if (folder / "1.2.4.dcm").exists())
         check_frames(folder / "1.2.4.dcm", size)
-
-
-def frame(number: int) -> bytes:
-    return number.to_bytes(4, "big") * (MB // 4)
-
-
-def send_frames(scu: Scu, uid: str, size: int) -> None:
-    scu.command(1, scu.store_request(uid))
-    frames = size // MB
-    for number in range(frames):
-        scu.data(1, frame(number), last=number == frames - 1)
-    assert getattr(scu.event(), "message").status == 0  # noqa: B009
-
-
-def check_frames(file: Path, size: int) -> None:
-    frames = size // MB
-    with file.open("rb") as data:
-        data.seek(-size, 2)
-        assert all(data.read(MB) == frame(number) for number in range(frames))
 
 
 @pytest.mark.parametrize("number", [3000, pytest.param(50_000, marks=SOAK)])
