@@ -28,6 +28,7 @@ class Section(StrEnum):
     LARGE_INSTANCE = "An instance of 2 GB"
     DISPATCH = "From the release to the dispatch"
     START = "From the start to listening"
+    LIMITS = "What limits it"  # written by hand
 
 
 def write(section: Section, text: str) -> None:
