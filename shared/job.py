@@ -3,6 +3,7 @@
 `jobs/<id>/state.json` is a `Job`; the record in Redis mirrors it for people to look at.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -25,6 +26,8 @@ class JobState(StrEnum):
 
 
 # From which states a job may come into a state; a step that is tried again stays where it is.
+# A run may end well or badly before it learns that its job is held, and says when it has stopped.
+# FAILED before HELD or CANCELLED: of the retry between them the record was not told.
 MAY_FOLLOW: dict[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset({JobState.HELD}),
     JobState.QUEUED: frozenset(
@@ -34,15 +37,24 @@ MAY_FOLLOW: dict[JobState, frozenset[JobState]] = {
     JobState.EXPORTING: frozenset(
         {JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING, JobState.FAILED, JobState.HELD}
     ),
-    JobState.DONE: frozenset({JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING}),
-    JobState.HELD: frozenset({JobState.WAITING, JobState.QUEUED, JobState.EXPORTING}),
-    JobState.FAILED: frozenset(
-        {JobState.WAITING, JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING}
+    JobState.DONE: frozenset(
+        {JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING, JobState.HELD}
     ),
-    JobState.CANCELLED: frozenset(set(JobState) - {JobState.DONE, JobState.CANCELLED}),
+    JobState.HELD: frozenset(set(JobState) - {JobState.DONE, JobState.CANCELLED}),
+    JobState.FAILED: frozenset(
+        {
+            JobState.WAITING,
+            JobState.QUEUED,
+            JobState.RUNNING,
+            JobState.EXPORTING,
+            JobState.HELD,
+        }
+    ),
+    JobState.CANCELLED: frozenset(set(JobState) - {JobState.DONE}),
 }
 
 FINISHED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+ASLEEP = frozenset({JobState.WAITING, JobState.HELD, JobState.FAILED})  # only the disk wakes them
 
 
 class DestinationState(StrEnum):
@@ -90,6 +102,8 @@ class Job(Record):
     failure: str = ""  # why it failed before any export
     held: bool = False  # by a person, until released
     cancelled: bool = False
+    attempts_forgiven: int = 0  # of the pipeline, by a person's retry
+    rounds: dict[str, int] = Field(default_factory=dict)  # destination -> retries by a person
     ended: datetime | None = None
 
     @property
@@ -103,11 +117,30 @@ class Job(Record):
             return JobState.HELD if self.held else JobState.QUEUED
         if self.open_destinations:
             return JobState.HELD if self.held else JobState.EXPORTING
-        ends = (end.state for end in self.destinations.values())
-        return JobState.FAILED if DestinationState.FAILED in ends else JobState.DONE
+        return JobState.FAILED if self.failed_destinations else JobState.DONE
 
     def with_destination(self, name: str, end: DestinationEnd) -> "Job":
         return self.model_copy(update={"destinations": {**self.destinations, name: end}})
+
+    def with_attempts_forgiven(self, number: int) -> "Job":
+        """The pipeline runs anew, as if those first attempts had not been."""
+        return self.model_copy(
+            update={"failure": "", "attempts_forgiven": number, "held": False, "ended": None}
+        )
+
+    def with_destinations_reopened(self, names: Collection[str]) -> "Job":
+        """A further round of these exports begins."""
+        kept = {name: end for name, end in self.destinations.items() if name not in names}
+        rounds = self.rounds | {name: self.rounds.get(name, 0) + 1 for name in names}
+        return self.model_copy(
+            update={"destinations": kept, "rounds": rounds, "held": False, "ended": None}
+        )
+
+    @property
+    def failed_destinations(self) -> tuple[str, ...]:
+        return tuple(
+            name for name, end in self.destinations.items() if end.state is DestinationState.FAILED
+        )
 
     @property
     def open_destinations(self) -> tuple[str, ...]:
@@ -116,9 +149,5 @@ class Job(Record):
     @property
     def reason(self) -> str:
         """Why it failed, in words; empty where it did not."""
-        failed = (
-            f"{name}: {end.reason}"
-            for name, end in self.destinations.items()
-            if end.state is DestinationState.FAILED
-        )
+        failed = (f"{name}: {self.destinations[name].reason}" for name in self.failed_destinations)
         return self.failure or "; ".join(failed)

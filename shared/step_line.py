@@ -18,14 +18,19 @@ class StepLine:
         self._gate = gate
         self._app = app
 
-    def submit(self, step: Step) -> None:
-        """Lets a step wait, and calls up what may start.
+    def submit(self, step: Step) -> str:
+        """Lets a step wait, and calls up what may start; the step's state before that.
 
         Raises:
             redis.RedisError: Redis is away and the step is not submitted.
         """
-        self._gate.submit(step)
+        state = self._gate.submit(step)
         self.call_up(step.queue)
+        return state
+
+    def withdraw(self, step_id: str) -> bool:
+        """See `Gate.withdraw`."""
+        return self._gate.withdraw(step_id)
 
     def call_up(self, queue: Queue) -> None:
         """Publishes each step that the gate admits now.

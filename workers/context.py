@@ -26,5 +26,10 @@ class WorkerContext:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def who(self) -> str:
+        """This worker in the history of a job: the same name after each start."""
+        return self.name.partition("/")[0]
+
+    @property
     def settings(self) -> Settings:
         return self.live.now

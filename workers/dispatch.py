@@ -7,11 +7,11 @@ import structlog
 
 from shared import durable
 from shared.delivery import Delivery, read_delivery
+from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
 from shared.settings.sections import AeTitleEntry
 from workers.advance import advance
 from workers.context import WorkerContext
-from workers.job_folder import JobFolder
 from workers.lease import Lease
 from workers.outcome import Done, Outcome, TryAgain
 from workers.plan import PLAN_FILE, Plan, make_plan

@@ -6,13 +6,14 @@ import structlog
 from redis import RedisError
 
 from shared.job import DestinationEnd, DestinationState, Job, JobState
+from shared.job_folder import JobFolder
+from shared.mirror import MUST_NOT_RUN
 from shared.part10 import NotPart10Error
 from shared.registry.jobs import DestinationProgress
 from shared.settings.sections import Destination
 from workers.advance import advance
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
-from workers.job_folder import JobFolder
 from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.outgoing import Outgoing, by_association, outgoing_in
@@ -45,10 +46,12 @@ def export(context: WorkerContext, lease: Lease) -> Outcome:
     folder = JobFolder(context.tree, step.job)
     name = step.id.removeprefix(f"{step.job}.")
     job = folder.read()
+    if job.state in MUST_NOT_RUN:
+        raise StepWithdrawnError
     if job.state is not JobState.EXPORTING or name not in job.open_destinations:
         advance(context, job)
         return Done()
-    sent_log = SentLog.try_open(folder.path / f"sent-{name}.log")
+    sent_log = SentLog.try_open(folder.path / f"sent-{name}.log", job.rounds.get(name, 0))
     if sent_log is None:
         return TryAgain(_BUSY_DELAY, "another sender still has this export", counted=False)
     with sent_log:
@@ -96,6 +99,10 @@ class _Export:
                 self._send(destination, part)
         except (ScuError, _LaterError) as error:
             return self._try_again(error)
+        except StepWithdrawnError:
+            self._tell(DestinationState.PENDING)
+            advance(self.context, self.folder.read(), f"{self.name}: interrupted")
+            raise
         return self._end()
 
     def _destination(self) -> Destination | None:

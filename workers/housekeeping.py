@@ -20,11 +20,11 @@ from shared.delivery import (
     Instance,
 )
 from shared.job import Job, JobState
+from shared.job_folder import JobFolder, remove_folder
 from shared.locked_file import LockedFile
 from shared.part10 import NotPart10Error, read_file_meta
 from shared.tree import ids_in
 from workers.context import WorkerContext
-from workers.job_folder import JobFolder, remove_folder
 from workers.plan import PLAN_FILE, Plan
 
 log = structlog.get_logger()

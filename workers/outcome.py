@@ -25,4 +25,11 @@ class Failed:
     reason: str
 
 
-Outcome = Done | TryAgain | Failed
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Its job is cancelled or held: the run stopped, or did not begin, and was no attempt."""
+
+    reason = "withdrawn"
+
+
+Outcome = Done | TryAgain | Failed | Withdrawn

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from shared.durable import sync_directory, sync_file
 from shared.job import Job, JobState, Result
+from shared.job_folder import Attempt, JobFolder
+from shared.mirror import MUST_NOT_RUN
 from shared.settings.sections import PipelineSection
 from workers.advance import advance
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
-from workers.job_folder import Attempt, JobFolder
 from workers.lease import Lease, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipelines.kind import AttemptFailed, AttemptRun, Succeeded
@@ -28,22 +29,28 @@ def run_pipeline(context: WorkerContext, lease: Lease) -> Outcome:
         return TryAgain(_BUSY_DELAY, "an earlier attempt still runs", counted=False)
     with lock:
         job = folder.read()
+        if job.state in MUST_NOT_RUN:
+            raise StepWithdrawnError
         if job.state is not JobState.QUEUED:
             advance(context, job)
             return Done()
         section = _section(context, job)
         if section is None:
             return _fail(context, folder, f"no pipeline is named {job.pipeline!r} any more")
-        if folder.attempts() >= section.max_attempts:
+        if folder.attempts() - job.attempts_forgiven >= section.max_attempts:
             return _fail(context, folder, "the last attempt was lost with its worker")
         attempt = folder.new_attempt()
-        number = folder.attempts()
+        number = folder.attempts() - job.attempts_forgiven
         context.records.move(job.id, JobState.RUNNING, f"attempt {number} started", attempt=number)
         try:
             end = kind_of(section).trigger(section, AttemptRun(job, folder, attempt, lock, lease))
-        except (StoppingError, StepWithdrawnError):
+        except StoppingError:
             folder.uncount(attempt)
             context.records.move(job.id, JobState.QUEUED, f"attempt {number} interrupted")
+            raise
+        except StepWithdrawnError:
+            folder.uncount(attempt)
+            advance(context, folder.read(), f"attempt {number} interrupted")
             raise
         match end:
             case Succeeded(result):

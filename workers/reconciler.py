@@ -10,14 +10,17 @@ from pydantic import ValidationError
 
 from shared.announce import dispatch_step
 from shared.delivery import read_delivery
-from shared.job import FINISHED
+from shared.job import JobState
+from shared.job_folder import JobFolder
 from shared.tree import ids_in
-from workers.advance import advance
+from workers.advance import catch_up
 from workers.context import WorkerContext
 from workers.dispatch import DISPATCHED_FILE
-from workers.job_folder import JobFolder
 
 log = structlog.get_logger()
+
+_OVER = {JobState.DONE, JobState.CANCELLED}
+_AT_REST = {JobState.FAILED, JobState.HELD}
 
 
 class Reconciler:
@@ -26,7 +29,8 @@ class Reconciler:
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._told: dict[str, float] = {}  # committed delivery -> when it was submitted
-        self._settled: set[str] = set()  # finished jobs and dispatched deliveries
+        self._settled: set[str] = set()  # dispatched deliveries, and jobs that stay as they are
+        self._at_rest: dict[str, int] = {}  # job until a person acts -> when its state was written
         self._epoch = ""
         self._looked = 0.0
 
@@ -51,6 +55,7 @@ class Reconciler:
         epoch = self._context.hasty_gate.epoch()
         if epoch != self._epoch:  # Redis may know nothing of what was settled
             self._settled.clear()
+            self._at_rest.clear()
         tree = self._context.tree
         for delivery_id in ids_in(tree.deliveries):
             if delivery_id not in self._settled:
@@ -79,13 +84,18 @@ class Reconciler:
             return
 
     def _advance(self, job_id: str) -> None:
+        folder = JobFolder(self._context.tree, job_id)
         try:
-            job = JobFolder(self._context.tree, job_id).read()
+            written = folder.written()
+            if self._at_rest.get(job_id) == written:
+                return
+            job = catch_up(self._context, folder)
         except FileNotFoundError:
             return  # dispatch is about to write it, or housekeeping has just removed it
         except ValidationError:
             log.error("damaged state.json", job=job_id)
             return
-        advance(self._context, job)
-        if job.state in FINISHED:
+        if job.state in _OVER:
             self._settled.add(job_id)
+        elif job.state in _AT_REST:
+            self._at_rest[job_id] = written

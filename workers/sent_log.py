@@ -1,6 +1,7 @@
 """`sent-<destination>.log`: a line for each C-STORE response; a retry resends only the rest.
 
-It is written as the responses come, before anything is told to Redis.
+A further round, which a person asked for, takes up again what had failed for good. The log is
+written as the responses come, before anything is told to Redis.
 """
 
 import errno
@@ -29,21 +30,25 @@ class Sent:
 class SentLog:
     """The log of one job and destination, held by the one sender that may write it."""
 
-    def __init__(self, held: LockedFile) -> None:
+    def __init__(self, held: LockedFile, round_: int) -> None:
         self._held = held
-        self.begun = time.time()
+        self.begun = time.time()  # of this round
+        self._round = 0
         self.final: dict[str, Sent] = {}
         self._answers: Counter[tuple[str, int | None]] = Counter()
         self._read()
+        if self._round < round_:
+            self._write("ROUND", f"{round_:04}", "")
+            self._begin_round(round_, time.time())
 
     @classmethod
-    def try_open(cls, path: Path) -> "SentLog | None":
-        """The log, or None while another sender has it."""
+    def try_open(cls, path: Path, round_: int = 0) -> "SentLog | None":
+        """The log in this round or a later one, or None while another sender has it."""
         held = LockedFile.try_lock(path)
         if held is None:
             return None
         try:
-            return cls(held)
+            return cls(held, round_)
         except BaseException:  # or this process would keep it from every later sender
             held.close()
             raise
@@ -85,9 +90,19 @@ class SentLog:
             return
         first, *lines = (line.split(" ", 3) for line in whole.decode().splitlines())
         self.begun = float(first[0])
-        for _, word, status, name in lines:
+        for at, word, status, name in lines:
+            if word == "ROUND":
+                self._begin_round(int(status), float(at))
+                continue
             file = os.fsdecode(unquote_to_bytes(name))
             self._take(file, Verdict[word], None if status == "----" else int(status, 16))
+
+    def _begin_round(self, number: int, at: float) -> None:
+        self._round, self.begun = number, at
+        self._answers.clear()
+        self.final = {
+            file: sent for file, sent in self.final.items() if sent.verdict is not Verdict.FAILED
+        }
 
     def _take(self, file: str, verdict: Verdict, status: int | None) -> None:
         self._answers[file, status] += 1

@@ -1,16 +1,20 @@
 """From a Celery message to a step's end: token, lease, body, outcome; the same for every step."""
 
+import contextlib
 import secrets
 from collections.abc import Callable
 
 import structlog
 from celery.exceptions import Ignore, Retry
+from pydantic import ValidationError
 
-from shared.registry.gate import Run, StepEnd
+from shared.job_folder import JobFolder
+from shared.registry.gate import Run, Step, StepEnd
+from workers.advance import catch_up
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
-from workers.outcome import Done, Failed, Outcome, TryAgain
+from workers.outcome import Done, Failed, Outcome, TryAgain, Withdrawn
 
 log = structlog.get_logger()
 
@@ -57,7 +61,7 @@ def _run_body(context: WorkerContext, body: Body, lease: Lease) -> Outcome:
     except StoppingError:
         return TryAgain(0, "the worker was stopped", counted=False)
     except StepWithdrawnError:
-        return Failed("withdrawn")
+        return Withdrawn()
     except Exception as error:  # whatever a body raises is the step's failure, not the worker's
         log.exception("step broke")
         delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
@@ -80,6 +84,9 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
             )
         case Failed(reason):
             gate.finish(run, StepEnd.FAILED, reason=reason)
+        case Withdrawn():
+            gate.finish(run, StepEnd.FAILED, reason=outcome.reason)
+            _catch_up(context, run.step)
     context.line.call_up(run.step.queue)
     log.info("step ended", outcome=type(outcome).__name__, reason=getattr(outcome, "reason", ""))
     match outcome:
@@ -87,6 +94,15 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
             raise Retry(reason, StepTriedAgainError(reason), round(delay, 1))
         case Failed(reason):
             raise StepFailedError(reason)
+        case Withdrawn():
+            raise StepFailedError(outcome.reason)
+
+
+def _catch_up(context: WorkerContext, step: Step) -> None:
+    """The job may have been released, or retried, while the withdrawn run was stopping."""
+    if step.job:
+        with contextlib.suppress(FileNotFoundError, ValidationError):  # the reconciler says so
+            catch_up(context, JobFolder(context.tree, step.job))
 
 
 def _words(error: Exception) -> str:

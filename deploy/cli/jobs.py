@@ -9,6 +9,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from deploy.cli import job_acts
 from deploy.cli.common import ExitCode, fail, invocation, output
 from deploy.cli.records import records
 from deploy.timeline import timeline
@@ -16,6 +17,7 @@ from shared.job import JobState
 from shared.registry.views import JobView, UnknownJobError, find_job, history, list_jobs
 
 app = typer.Typer(help="What became of what came in.", invoke_without_command=True)
+job_acts.attach(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 

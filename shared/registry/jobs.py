@@ -1,11 +1,12 @@
 """Writing the job records: each change one atomic step that checks the state before it."""
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 from redis import Redis
 
-from shared.job import MAY_FOLLOW, DestinationEnd, DestinationState, Job, JobState
+from shared.job import ASLEEP, MAY_FOLLOW, DestinationEnd, DestinationState, Job, JobState
 from shared.registry import keys, scripts
 
 _HISTORY_LENGTH = 1000
@@ -35,7 +36,7 @@ class JobRecords:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def create(self, job: Job, state: JobState, event: str) -> bool:
+    def create(self, job: Job, state: JobState, event: str, who: str = "") -> bool:
         """Makes the record of a job that has none; False if it had one."""
         fields: dict[str, str | int] = {
             "delivery": job.delivery,
@@ -58,31 +59,52 @@ class JobRecords:
             job.ae_title,
             round(job.created.timestamp() * 1000),
             event,
+            who,
             len(flat),
             *flat,
             *_destinations(job),
         )
         return bool(made)
 
-    def move(self, job_id: str, state: JobState, event: str = "", **fields: str | int) -> bool:
+    def move(
+        self,
+        job_id: str,
+        state: JobState,
+        event: str = "",
+        *,
+        who: str = "",
+        sources: Collection[JobState] | None = None,
+        **fields: str | int,
+    ) -> bool:
         """Moves a job into a state, with a line of history; False if it may not go there.
 
-        A job without a record stays without: who has its folder makes it.
+        A line that is the last already is not written again: such a call is a repeated one, and
+        true. A job without a record stays without: who has its folder makes it.
+
+        Args:
+            who: `user@host` for a person, the worker's name for a run.
+            sources: the states it may come from; unless told, those that a run's own words may
+                lead out of. They come too late once a person holds the job, say.
         """
+        sources = MAY_FOLLOW[state] - ASLEEP if sources is None else sources
         flat = [value for item in fields.items() for value in item]
-        sources = sorted(MAY_FOLLOW[state])
-        old = scripts.run(
+        moved = scripts.run(
             self._redis,
             "move_job",
             job_id,
             state,
             event,
+            who,
             _HISTORY_LENGTH,
             len(sources),
-            *sources,
+            *sorted(sources),
             *flat,
         )
-        return old in sources
+        return bool(moved)
+
+    def reopen_destinations(self, job_id: str, names: Collection[str]) -> None:
+        """These are to be sent to (again); what was delivered stays counted."""
+        scripts.run(self._redis, "reopen_destinations", job_id, *names)
 
     def set_destination(self, job_id: str, name: str, progress: DestinationProgress) -> None:
         self._redis.hset(keys.DESTINATIONS + job_id, name, _json(progress))

@@ -17,6 +17,7 @@ class HistoryLine:
     at: datetime
     state: str
     what: str
+    who: str  # a worker's name, or user@host
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,9 @@ def history(redis: Redis, job_id: str) -> list[HistoryLine]:
     """What happened to a job, oldest first."""
     entries = cast("list[tuple[str, dict[str, str]]]", redis.xrange(keys.HISTORY + job_id))
     return [
-        HistoryLine(_time(entry_id.partition("-")[0]), fields["state"], fields["what"])
+        HistoryLine(
+            _time(entry_id.partition("-")[0]), fields["state"], fields["what"], fields["who"]
+        )
         for entry_id, fields in entries
     ]
 

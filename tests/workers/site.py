@@ -15,6 +15,8 @@ from shared.broker import celery_app
 from shared.delivery import DELIVERY_FILE, Delivery, Instance
 from shared.ids import new_id
 from shared.job import Job
+from shared.job_folder import JobFolder
+from shared.job_steps import export_step, pipeline_step
 from shared.part10 import FileMeta, encode_head
 from shared.registry import keys
 from shared.registry.connection import connect
@@ -24,11 +26,9 @@ from shared.settings import load
 from shared.step_line import StepLine
 from shared.tree import StorageTree, ids_in
 from tests.support.samples import CT, EXPLICIT, data_set
-from workers.advance import export_step, pipeline_step
 from workers.context import LiveSettings, WorkerContext
 from workers.dispatch import dispatch
 from workers.export import export
-from workers.job_folder import JobFolder
 from workers.lease import Lease
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipeline_step import run_pipeline

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError
 
 from deploy.system import free_port
 from shared.job import DestinationEnd, DestinationState, JobState
+from shared.job_steps import export_step
 from shared.part10 import read_file_meta
 from shared.registry.jobs import DestinationProgress
 from shared.registry.views import find_job, history
@@ -22,7 +23,6 @@ from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Given, Site
-from workers.advance import export_step
 from workers.export import export
 from workers.lease import LeaseLostError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain

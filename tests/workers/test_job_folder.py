@@ -6,8 +6,8 @@ import pytest
 
 from shared.delivery import read_delivery
 from shared.job import STATE_FILE, DestinationEnd, DestinationState, JobState
+from shared.job_folder import JobFolder, remove_folder
 from tests.workers.site import Given, Site
-from workers.job_folder import JobFolder, remove_folder
 
 MANY = tuple(Given(f"1.2.{number}") for number in range(20))
 

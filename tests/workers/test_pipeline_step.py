@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from shared.job import JobState, Result
+from shared.job_steps import pipeline_step
 from shared.registry.gate import Queue
 from shared.registry.views import JobView, find_job, history
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site
-from workers.advance import pipeline_step
 from workers.lease import StoppingError
 from workers.outcome import Done, Failed, TryAgain
 from workers.pipeline_step import run_pipeline

@@ -6,12 +6,12 @@ from structlog.testing import capture_logs
 
 from shared.delivery import DELIVERY_FILE
 from shared.job import STATE_FILE, DestinationState, JobState
+from shared.job_steps import export_step
 from shared.registry import keys
 from shared.registry.gate import Queue, StepEnd
 from shared.registry.views import find_job, list_jobs
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from workers.advance import export_step
 from workers.outcome import Done, Failed
 from workers.reconciler import Reconciler
 
@@ -221,7 +221,7 @@ def test_a_finished_job_is_looked_at_once(site: Site, monkeypatch: pytest.Monkey
     def unexpected(*_: Any, **__: Any) -> NoReturn:
         pytest.fail("looked at again")
 
-    monkeypatch.setattr("workers.reconciler.advance", unexpected)
+    monkeypatch.setattr("workers.reconciler.catch_up", unexpected)
     reconciler._looked = float("-inf")
     reconciler.tick()
 

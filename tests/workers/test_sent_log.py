@@ -15,8 +15,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[SentLog]:
-    log = SentLog.try_open(path)
+def opened(path: Path, round_: int = 0) -> Iterator[SentLog]:
+    log = SentLog.try_open(path, round_)
     assert log is not None
     with log:
         yield log
@@ -73,6 +73,30 @@ def test_it_knows_when_the_first_sender_began(path: Path) -> None:
         first = log.begun
     with opened(path) as log:
         assert log.begun == first
+
+
+def test_a_further_round_takes_up_what_had_failed_and_only_that(path: Path) -> None:
+    path.write_text("1000.000 BEGUN ---- \n")
+    with opened(path) as log:
+        log.record("a.dcm", Verdict.DELIVERED, 0x0000)
+        log.record("b.dcm", Verdict.WARNING, 0xB000)
+        log.record("c.dcm", Verdict.LATER, 0x0110)
+        log.record("c.dcm", Verdict.FAILED, 0x0110)
+        log.record("d.dcm", Verdict.FAILED, None)
+        assert log.begun == 1000
+    for _ in range(2):  # begun once, however often it is opened
+        with opened(path, 1) as log:
+            assert list(log.final) == ["a.dcm", "b.dcm"]
+            assert log.answers("c.dcm", 0x0110) == 0
+            assert log.begun > 1000
+    with opened(path, 1) as log:
+        log.record("c.dcm", Verdict.FAILED, 0xC000)
+        log.record("d.dcm", Verdict.DELIVERED, 0x0000)
+    with opened(path, 1) as log:
+        assert list(log.final) == ["a.dcm", "b.dcm", "c.dcm", "d.dcm"]
+    with opened(path, 2) as log:
+        assert list(log.final) == ["a.dcm", "b.dcm", "d.dcm"]
+    assert path.read_text().count(" ROUND ") == 2
 
 
 def test_wherever_a_crash_tears_it_only_the_torn_line_is_lost(path: Path) -> None:

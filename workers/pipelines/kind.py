@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from shared.job import Job
+from shared.job_folder import Attempt, JobFolder
 from shared.locked_file import LockedFile
 from shared.settings.sections import PipelineSection
-from workers.job_folder import Attempt, JobFolder
 from workers.lease import Lease
 
 

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from redis import Redis
 
-from shared.job import MAY_FOLLOW, DestinationEnd, DestinationState, JobState, Result
+from shared.job import ASLEEP, MAY_FOLLOW, DestinationEnd, DestinationState, JobState, Result
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.views import JobView, find_job, history, list_jobs
 from tests.shared.registry.jobs import EPOCH, create_in, job
@@ -111,7 +111,7 @@ def test_a_legal_move_moves_record_indexes_and_history(
 ):
     create_in(records, old, job())
     before = len(history(redis, job().id))
-    assert records.move(job().id, new, "moved")
+    assert records.move(job().id, new, "moved", who="me@here", sources=MAY_FOLLOW[new])
     assert find_job(redis, job().id).state is new
     assert states_that_list(redis, job().id) == [new]
     lines = history(redis, job().id)
@@ -125,9 +125,50 @@ def test_an_illegal_move_changes_nothing(
 ):
     create_in(records, old, job())
     before = find_job(redis, job().id), history(redis, job().id)
-    assert not records.move(job().id, new, "moved", reason="no", attempt=9)
+    sources = MAY_FOLLOW[new]
+    assert not records.move(job().id, new, "moved", sources=sources, reason="no", attempt=9)
     assert (find_job(redis, job().id), history(redis, job().id)) == before
     assert states_that_list(redis, job().id) == [old]
+
+
+@pytest.mark.parametrize("old", sorted(ASLEEP))
+@pytest.mark.parametrize("new", sorted(set(JobState) - ASLEEP))
+def test_a_runs_own_words_do_not_wake_a_job(
+    redis: Redis, records: JobRecords, old: JobState, new: JobState
+):
+    create_in(records, old, job())
+    assert not records.move(job().id, new, "attempt 1 started")
+    assert find_job(redis, job().id).state is old
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_move_repeated_after_its_answer_was_lost_is_a_yes_and_one_line(
+    redis: Redis, records: JobRecords, state: JobState
+):
+    create_in(records, state, job())
+    *_, last = history(redis, job().id)
+    before = find_job(redis, job().id), history(redis, job().id)
+    assert records.move(job().id, state, last.what, reason="again")
+    assert (find_job(redis, job().id), history(redis, job().id)) == before
+
+
+def test_the_same_line_of_somebody_else_is_another(redis: Redis, records: JobRecords):
+    create_in(records, JobState.HELD, job())
+    for who in ("one", "two", "two"):
+        assert records.move(job().id, JobState.HELD, "held", who=who, sources={JobState.HELD})
+    assert len(history(redis, job().id)) == 4
+
+
+def test_a_destination_that_is_reopened_keeps_what_was_delivered(redis: Redis, records: JobRecords):
+    records.create(job(export_to=("PACS", "ARCHIVE")), JobState.EXPORTING, "found on disk")
+    ended = DestinationProgress(DestinationState.FAILED, 10, 4, 1, 6, "no way", 1.5)
+    for name in ("PACS", "ARCHIVE"):
+        records.set_destination(job().id, name, ended)
+    records.reopen_destinations(job().id, ["PACS", "UNKNOWN"])
+    assert find_job(redis, job().id).destinations == {
+        "PACS": DestinationProgress(DestinationState.PENDING, 10, 4, 1),
+        "ARCHIVE": ended,
+    }
 
 
 def test_a_move_may_set_fields(redis: Redis, records: JobRecords):

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from shared.job_folder import Attempt, JobFolder
+from shared.job_steps import pipeline_step
 from shared.locked_file import LockedFile
 from shared.registry import keys
 from shared.registry.gate import Queue
 from shared.settings.sections import CommandPipeline
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
-from workers.advance import pipeline_step
-from workers.job_folder import Attempt, JobFolder
 from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.pipelines import command as command_module
 from workers.pipelines.command import OUTPUT_LOG, Command

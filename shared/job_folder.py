@@ -41,6 +41,14 @@ class JobFolder:
         """
         return Job.model_validate_json((self.path / STATE_FILE).read_bytes())
 
+    def written(self) -> int:
+        """When `state.json` was written last (ns).
+
+        Raises:
+            FileNotFoundError: there is no such job, or not yet.
+        """
+        return (self.path / STATE_FILE).stat().st_mtime_ns
+
     def update(self, change: Callable[[Job], Job]) -> Job:
         """Applies a change to `state.json`, one at a time; a job that it finishes is dated."""
         with LockedFile.lock(self.path / "state.lock"):
