@@ -59,7 +59,7 @@ def retry(
     with records(settings) as redis:
         if failed:
             ids = failed_jobs(redis, destination=destination, pipeline=pipeline, ae_title=ae_title)
-            if len(ids) > 1 and not yes and sys.stdin.isatty():
+            if len(ids) > 1 and not yes and at_a_terminal():
                 typer.confirm(f"Retry {len(ids)} jobs?", abort=True, err=True)
         acts = JobActs.of(settings, redis)
         _each(redis, ids or [], lambda job_id: acts.retry(job_id, destination), as_json)
@@ -84,6 +84,11 @@ def release(context: typer.Context, ids: Ids, as_json: AsJson = False) -> None:
     settings = invocation(context).settings()
     with records(settings) as redis:
         _each(redis, ids, JobActs.of(settings, redis).release, as_json)
+
+
+def at_a_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin.isatty()
 
 
 def _each(redis: Redis, ids: list[str], act: Callable[[str], Job], as_json: bool) -> None:

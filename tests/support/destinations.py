@@ -96,10 +96,10 @@ class Archive:
 
 
 @contextmanager
-def storescp(folder: Path, *options: str) -> Iterator[int]:
+def storescp(folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
     """DCMTK's storescp, keeping bytes as they come (`+B`) in a folder; gives its port."""
     folder.mkdir(exist_ok=True)
-    port = free_port(HOST)
+    port = port or free_port(HOST)
     process = subprocess.Popen(
         ["storescp", "+B", "+xa", "-od", str(folder), "--fork", *options, str(port)],
         stdout=subprocess.DEVNULL,

@@ -1,0 +1,223 @@
+"""`penstock jobs retry`, `cancel`, `hold`, `release`: words and exit codes for scripts."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from redis import Redis
+from typer.testing import CliRunner
+
+from deploy.cli.app import app
+from deploy.embedded_server import EmbeddedServer
+from shared.ids import new_id
+from shared.job import DestinationEnd, DestinationState, Job, JobState, Result
+from shared.job_folder import JobFolder
+from shared.registry.jobs import JobRecords
+from shared.registry.views import find_job, history
+from shared.tree import StorageTree
+from tests.shared.registry.jobs import job
+
+RESULT = Result(attempt=1, folder="input")
+NO_WAY = DestinationEnd(state=DestinationState.FAILED, delivered=0, failed=1, reason="no way")
+
+
+@dataclass
+class Run:
+    code: int
+    said: str
+    errors: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.said)
+
+
+def penstock(*words: str, answer: str = "") -> Run:
+    run = CliRunner().invoke(app, ["jobs", *words], input=answer)
+    return Run(run.exit_code, run.stdout, run.stderr)
+
+
+@pytest.fixture
+def make_job(
+    tmp_path: Path, redis: Redis, redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """A function of a job's fields; the job is on disk and in Redis. Its id."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setenv("LOGNAME", "alice")
+    tree = StorageTree(tmp_path / "storage")
+    tree.create()
+    settings = {"storage": {"root": "storage"}, "redis": {"url": redis_server.url}}
+    Path("penstock.toml").write_text(tomli_w.dumps(settings))
+
+    def make(**fields: object) -> str:
+        made = job(new_id(), **fields)
+        folder = JobFolder(tree, made.id)
+        folder.path.mkdir()
+        made.write(folder.path / "state.json")
+        JobRecords(redis).create(made, made.state, "made")
+        return made.id
+
+    return make
+
+
+@pytest.fixture
+def failed(make_job: Callable[..., str]) -> Callable[..., str]:
+    def make(destination: str = "PACS", **fields: object) -> str:
+        return make_job(
+            result=RESULT,
+            export_to=("PACS", "OTHER"),
+            destinations={
+                "PACS": DestinationEnd(state=DestinationState.DELIVERED, delivered=1),
+                "OTHER": DestinationEnd(state=DestinationState.DELIVERED, delivered=1),
+                destination: NO_WAY,
+            },
+            **fields,
+        )
+
+    return make
+
+
+def on_disk(job_id: str) -> Job:
+    return JobFolder(StorageTree(Path("storage")), job_id).read()
+
+
+def test_each_act_answers_for_each_job(make_job: Callable[..., str], redis: Redis) -> None:
+    one, two = make_job(), make_job()
+    assert penstock("hold", one, two[-8:]) == Run(0, f"{one}: held\n{two}: held\n", "")
+    assert penstock("release", one) == Run(0, f"{one}: queued\n", "")
+    assert penstock("cancel", one, two) == Run(0, f"{one}: cancelled\n{two}: cancelled\n", "")
+    assert {on_disk(each).state for each in (one, two)} == {JobState.CANCELLED}
+    assert history(redis, one)[-1].who.startswith("alice@")
+
+
+def test_where_some_could_not_be_done_the_others_are_and_the_exit_code_says_so(
+    make_job: Callable[..., str],
+) -> None:
+    done, queued = make_job(result=RESULT), make_job()
+    run = penstock("cancel", done, queued, "nothing-like-it")
+    assert run.code == 1
+    assert run.said == f"{queued}: cancelled\n"
+    assert run.errors.splitlines() == [
+        f"{done}: not done: it is done already",
+        "nothing-like-it: no job is 'nothing-like-it'",
+    ]
+
+
+def test_a_job_that_is_not_failed_is_not_retried(make_job: Callable[..., str]) -> None:
+    job_id = make_job()
+    run = penstock("retry", job_id)
+    assert (run.code, run.errors) == (1, f"{job_id}: not done: it is queued, not failed\n")
+
+
+def test_json_is_for_scripts(make_job: Callable[..., str]) -> None:
+    done, queued = make_job(result=RESULT), make_job()
+    run = penstock("hold", "--json", done, queued)
+    assert run.code == 1
+    assert run.json == [
+        {"job": done, "done": False, "said": "not done: it is done, and nothing of it goes on"},
+        {"job": queued, "done": True, "said": "held"},
+    ]
+
+
+def test_all_that_failed_at_a_destination_are_retried_there(failed: Callable[..., str]) -> None:
+    pacs, other = failed(), failed("OTHER")
+    run = penstock("retry", "--failed", "--destination", "PACS", "--json")
+    assert (run.code, [answer["job"] for answer in run.json]) == (0, [pacs])
+    assert on_disk(pacs).open_destinations == ("PACS",)
+    assert on_disk(other).state is JobState.FAILED
+
+
+def test_all_that_failed_are_chosen_by_pipeline_and_ae_title(failed: Callable[..., str]) -> None:
+    first = failed(pipeline="a", ae_title="ONE")
+    second = failed(pipeline="b", ae_title="TWO")
+    assert penstock("retry", "--failed", "--pipeline", "c") == Run(
+        0, "no job is meant by that\n", ""
+    )
+    assert penstock("retry", "--failed", "--pipeline", "a").code == 0
+    assert penstock("retry", "--failed", "--ae-title", "TWO").code == 0
+    assert {on_disk(each).state for each in (first, second)} == {JobState.EXPORTING}
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "state"),
+    [
+        ((), "n\n", JobState.FAILED),
+        ((), "y\n", JobState.EXPORTING),
+        (("--yes",), "", JobState.EXPORTING),
+    ],
+)
+def test_at_a_terminal_several_are_asked_about(
+    failed: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    answer: str,
+    state: JobState,
+) -> None:
+    jobs = [failed(), failed()]
+    monkeypatch.setattr("deploy.cli.job_acts.at_a_terminal", lambda: True)
+    run = penstock("retry", "--failed", *words, answer=answer)
+    assert run.code == (0 if state is JobState.EXPORTING else 1)
+    assert ("Retry 2 jobs?" in run.errors) == bool(answer)
+    assert {on_disk(each).state for each in jobs} == {state}
+
+
+def test_one_job_or_a_script_is_not_asked(
+    failed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = failed()
+    with monkeypatch.context() as terminal:
+        terminal.setattr("deploy.cli.job_acts.at_a_terminal", lambda: True)
+        assert penstock("retry", "--failed").said == f"{job_id}: exporting\n"
+    failed(), failed()
+    assert penstock("retry", "--failed").code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("retry",),
+        ("cancel",),
+        ("retry", "--failed", "some-id"),
+        ("retry", "some-id", "--pipeline", "a"),
+        ("retry", "some-id", "--ae-title", "A"),
+    ],
+)
+def test_words_that_make_no_sense_are_a_fault_of_usage(
+    make_job: Callable[..., str], words: tuple[str, ...]
+) -> None:
+    assert penstock(*words).code == 2
+
+
+def test_with_redis_away_nothing_is_done(
+    make_job: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = make_job()
+    monkeypatch.setenv("PENSTOCK_REDIS__URL", "redis://127.0.0.1:1")
+    for act in ("retry", "cancel", "hold", "release"):
+        assert penstock(act, job_id).code == 69
+    assert penstock("retry", "--failed").code == 69
+    assert on_disk(job_id).state is JobState.QUEUED
+
+
+def test_a_storage_that_is_not_there_is_said(
+    make_job: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = make_job()
+    monkeypatch.setenv("PENSTOCK_STORAGE__ROOT", "elsewhere")
+    run = penstock("cancel", job_id)
+    assert run.code == 1
+    assert "no storage is at" in run.errors
+
+
+def test_a_job_whose_record_redis_has_lost_is_acted_on_by_its_whole_id(
+    make_job: Callable[..., str], redis: Redis
+) -> None:
+    job_id = make_job()
+    redis.flushall()
+    assert penstock("cancel", job_id).code == 0
+    assert find_job(redis, job_id).state is JobState.CANCELLED
