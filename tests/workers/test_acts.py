@@ -179,8 +179,8 @@ def test_an_act_leads_where_it_may_and_else_changes_nothing(
         JobState.QUEUED: {job_id: "waiting"},
         JobState.EXPORTING: {f"{job_id}.PACS": "waiting"},
     }.get(target, {})
-    others = ("done", "failed", "running")  # ended ones of other steps, and one that has to stop
-    assert {k: v for k, v in site.steps().items() if v not in others and job_id in k} == wanted
+    going_on = {step: to for step, to in site.steps().items() if to in ("waiting", "retrying")}
+    assert going_on == wanted
 
 
 @pytest.mark.parametrize("act", ["cancel", "hold"])
@@ -222,7 +222,7 @@ def test_a_run_that_is_interrupted_is_no_attempt_and_the_job_not_failed(
         run_step_of(site, body, job_id)
     assert both(site, job_id).state == state
     assert site.folder(job_id).attempts() == 0
-    assert job_id not in site.steps()
+    assert site.steps().get(job_id) not in ("waiting", "running")
     assert lines(site, job_id)[-2:] == [(state, state), (state, "attempt 1 interrupted")]
 
 
