@@ -105,7 +105,10 @@ class JobActs:
         def change(job: Job) -> Job:
             if job.state is JobState.DONE:
                 raise WrongStateError("it is done already")
-            return job.model_copy(update={"cancelled": True})
+            if job.cancelled:
+                return job
+            # A failed one is dated anew: it may be removed only some time after this.
+            return job.model_copy(update={"cancelled": True, "ended": None})
 
         return self._change(job_id, change, "cancelled")
 

@@ -346,9 +346,17 @@ def test_a_job_that_must_not_run_stays_so_when_redis_was_emptied(
         assert not [step for step, state in site.steps().items() if state == "waiting"]
 
 
-def test_a_job_is_dated_when_it_is_cancelled(site: Site, acts: JobActs) -> None:
-    job_id = site.dispatched(*THREE)
-    assert acts.cancel(job_id).ended is not None
+def test_a_job_is_dated_when_it_is_cancelled_also_a_failed_one(
+    site: Site, acts: JobActs, pacs: Pacs
+) -> None:
+    assert acts.cancel(site.dispatched(*THREE)).ended is not None
+    job_id = pipeline_failed(site, pacs)
+    failed = site.folder(job_id).read().ended
+    dated = acts.cancel(job_id).ended
+    assert failed is not None
+    assert dated is not None
+    assert dated > failed
+    assert acts.cancel(job_id).ended == dated
 
 
 # Retry
