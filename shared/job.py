@@ -96,6 +96,7 @@ class Job(Record):
     instances: int
     size: int  # bytes received
     incomplete: bool = False  # the association did not end with a release
+    studies: tuple[str, ...] = ()  # that it has instances of, by `study_hash`
     export_to: tuple[str, ...] = ()
     result: Result | None = None
     destinations: dict[str, DestinationEnd] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ from typing import Protocol
 from shared.job import ASLEEP, MAY_FOLLOW, Job, JobState
 from shared.job_steps import all_steps, next_steps
 from shared.registry.gate import Step
-from shared.registry.jobs import DestinationProgress, JobRecords
+from shared.registry.jobs import DestinationProgress, Entry, JobRecords
 
 MUST_NOT_RUN = frozenset({JobState.HELD, JobState.CANCELLED})
 ENDED = frozenset({"done", "failed"})  # states of a step that stay for a day
@@ -22,7 +22,7 @@ class Steps(Protocol):
 
 
 def mirror(
-    records: JobRecords, steps: Steps, job: Job, event: str = "", who: str = ""
+    records: JobRecords, steps: Steps, job: Job, event: str | Entry = "", who: str = ""
 ) -> tuple[Step, ...]:
     """Withdraws what must not run, brings the record up, and submits what the job waits for.
 

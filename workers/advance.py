@@ -4,10 +4,11 @@ from shared.job import Job
 from shared.job_folder import JobFolder
 from shared.job_steps import next_steps
 from shared.mirror import mirror
+from shared.registry.jobs import Entry
 from workers.context import WorkerContext
 
 
-def advance(context: WorkerContext, job: Job, event: str = "") -> None:
+def advance(context: WorkerContext, job: Job, event: str | Entry = "") -> None:
     """See `mirror`; the line of history is this worker's."""
     mirror(context.records, context.line, job, event, context.who)
 

@@ -28,6 +28,7 @@ from workers.scu import (
 )
 from workers.sent_log import SentLog
 from workers.store_status import Verdict, judge
+from workers.tried import Try
 
 log = structlog.get_logger()
 
@@ -76,6 +77,7 @@ class _Export:
         self.job = job
         self.name = name
         self.sent_log = sent_log
+        self.tried = Try(context.who, lease.run.attempt)
         self.total = 0
         self.told = 0.0
 
@@ -92,8 +94,8 @@ class _Export:
         self.total = len(files)
         owed = [file for file in files if file.name not in self.sent_log.final]
         if owed:
-            event = f"sending {len(owed)} instances to {self.name}"
-            self.context.records.move(self.job.id, JobState.EXPORTING, event)
+            entry = self.tried.begins(f"sending {len(owed)} instances to {self.name}")
+            self.context.records.move(self.job.id, JobState.EXPORTING, entry)
         try:
             for part in by_association(owed):
                 self._send(destination, part)
@@ -101,7 +103,7 @@ class _Export:
             return self._try_again(error)
         except StepWithdrawnError:
             self._tell(DestinationState.PENDING)
-            advance(self.context, self.folder.read(), f"{self.name}: interrupted")
+            advance(self.context, self.folder.read(), self.tried.ends(f"{self.name}: interrupted"))
             raise
         return self._end()
 
@@ -167,9 +169,8 @@ class _Export:
         delay = full_jitter(self.lease.run.attempt, settings.retry_first, settings.retry_longest)
         if isinstance(error, RejectedError) and error.reject.result == _REJECTED_PERMANENT:
             delay = settings.retry_longest
-        self.context.records.move(
-            self.job.id, JobState.EXPORTING, f"{self.name}: {error}; again in {delay:.0f} s"
-        )
+        entry = self.tried.ends(f"{self.name}: again in {delay:.0f} s", str(error))
+        self.context.records.move(self.job.id, JobState.EXPORTING, entry)
         self._tell(DestinationState.RETRYING, reason=str(error), retry_at=time.time() + delay)
         return TryAgain(delay, f"{self.name}: {error}", troubled=True)
 
@@ -193,7 +194,7 @@ class _Export:
             reason=reason,
         )
         job = self.folder.update(lambda job: job.with_destination(self.name, end))
-        advance(self.context, job, f"{self.name}: {state}")
+        advance(self.context, job, self.tried.ends(f"{self.name}: {state}", reason))
         return Failed(f"{self.name}: {reason}") if reason else Done()
 
     def _tell(

@@ -8,6 +8,7 @@ from shared.durable import sync_directory, sync_file
 from shared.job import Job, JobState, Result
 from shared.job_folder import Attempt, JobFolder
 from shared.mirror import MUST_NOT_RUN
+from shared.registry.jobs import Entry
 from shared.settings.sections import PipelineSection
 from workers.advance import advance
 from workers.backoff import full_jitter
@@ -16,6 +17,7 @@ from workers.lease import Lease, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipelines.kind import AttemptFailed, AttemptRun, Succeeded
 from workers.pipelines.kinds import kind_of
+from workers.tried import Try
 
 _BUSY_DELAY = 2.0  # seconds
 _FIRST_DELAY, _LONGEST_DELAY = 5.0, 300.0  # seconds between attempts
@@ -41,22 +43,31 @@ def run_pipeline(context: WorkerContext, lease: Lease) -> Outcome:
             return _fail(context, folder, "the last attempt was lost with its worker")
         attempt = folder.new_attempt()
         number = folder.attempts() - job.attempts_forgiven
-        context.records.move(job.id, JobState.RUNNING, f"attempt {number} started", attempt=number)
+        tried = Try(context.who, number)
+        context.records.move(
+            job.id,
+            JobState.RUNNING,
+            tried.begins(f"attempt {number} started"),
+            attempt=number,
+            reason="",
+            retry_at="",
+        )
         try:
             end = kind_of(section).trigger(section, AttemptRun(job, folder, attempt, lock, lease))
         except StoppingError:
             folder.uncount(attempt)
-            context.records.move(job.id, JobState.QUEUED, f"attempt {number} interrupted")
+            interrupted = tried.ends(f"attempt {number} interrupted")
+            context.records.move(job.id, JobState.QUEUED, interrupted)
             raise
         except StepWithdrawnError:
             folder.uncount(attempt)
-            advance(context, folder.read(), f"attempt {number} interrupted")
+            advance(context, folder.read(), tried.ends(f"attempt {number} interrupted"))
             raise
         match end:
             case Succeeded(result):
-                return _succeed(context, folder, attempt, result)
+                return _succeed(context, folder, attempt, result, tried)
             case AttemptFailed(reason):
-                return _try_again(context, folder, section, number, reason)
+                return _try_again(context, folder, section, reason, tried)
 
 
 def _section(context: WorkerContext, job: Job) -> PipelineSection | None:
@@ -65,7 +76,9 @@ def _section(context: WorkerContext, job: Job) -> PipelineSection | None:
     return context.settings.pipelines.get(job.pipeline)
 
 
-def _succeed(context: WorkerContext, folder: JobFolder, attempt: Attempt, result: str) -> Outcome:
+def _succeed(
+    context: WorkerContext, folder: JobFolder, attempt: Attempt, result: str, tried: Try
+) -> Outcome:
     if folder.path / result != folder.input:
         _sync_tree(folder.path / result)
     made = Result(attempt=attempt.number, folder=result)
@@ -73,29 +86,35 @@ def _succeed(context: WorkerContext, folder: JobFolder, attempt: Attempt, result
     def keep_first(job: Job) -> Job:
         return job if job.result else job.model_copy(update={"result": made})
 
-    advance(context, folder.update(keep_first), f"attempt {attempt.number} succeeded")
+    job = folder.update(keep_first)
+    advance(context, job, tried.ends(f"attempt {attempt.number} succeeded"))
     return Done()
 
 
 def _try_again(
-    context: WorkerContext, folder: JobFolder, section: PipelineSection, number: int, reason: str
+    context: WorkerContext, folder: JobFolder, section: PipelineSection, reason: str, tried: Try
 ) -> Outcome:
+    number = tried.attempt
     if number >= section.max_attempts:
-        return _fail(context, folder, f"{reason} (attempt {number} of {section.max_attempts})")
+        last = f"{reason} (attempt {number} of {section.max_attempts})"
+        return _fail(context, folder, last, tried)
     delay = full_jitter(number, _FIRST_DELAY, _LONGEST_DELAY)
     context.records.move(
         folder.id,
         JobState.QUEUED,
-        f"attempt {number} failed: {reason}",
+        tried.ends(f"attempt {number} failed, again in {delay:.0f} s", reason),
         reason=reason,
         retry_at=round((time.time() + delay) * 1000),
     )
     return TryAgain(delay, reason)
 
 
-def _fail(context: WorkerContext, folder: JobFolder, reason: str) -> Outcome:
+def _fail(
+    context: WorkerContext, folder: JobFolder, reason: str, tried: Try | None = None
+) -> Outcome:
     job = folder.update(lambda job: job.model_copy(update={"failure": reason}))
-    advance(context, job, f"failed: {reason}")
+    entry = tried.ends("failed", reason) if tried else Entry("failed", context.who, error=reason)
+    advance(context, job, entry)
     return Failed(reason)
 
 

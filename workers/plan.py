@@ -8,6 +8,7 @@ from shared.ids import derived_id
 from shared.job import Job
 from shared.settings import Settings
 from shared.settings.sections import AeTitleEntry
+from shared.study import study_hash
 from workers.headers import Headers, read_headers
 
 PLAN_FILE = "plan.json"
@@ -31,6 +32,7 @@ def make_plan(delivery: Delivery, entry: AeTitleEntry, settings: Settings, folde
     Raises:
         OSError: an instance cannot be read.
     """
+    instances = tuple(_index(folder / instance.file) for instance in delivery.instances)
     size = sum(instance.size for instance in delivery.instances)
     jobs = tuple(
         Job(
@@ -44,12 +46,17 @@ def make_plan(delivery: Delivery, entry: AeTitleEntry, settings: Settings, folde
             instances=len(delivery.instances),
             size=size,
             incomplete=delivery.incomplete,
+            studies=_studies(instances),
             export_to=settings.pipelines[name].export_to,
         )
         for name in entry.pipeline_names
     )
-    instances = tuple(_index(folder / instance.file) for instance in delivery.instances)
     return Plan(delivery=delivery.id, jobs=jobs, instances=instances)
+
+
+def _studies(instances: tuple[PlannedInstance, ...]) -> tuple[str, ...]:
+    uids = {instance.headers.study_instance_uid for instance in instances}
+    return tuple(sorted(study_hash(uid) for uid in uids if uid))
 
 
 def _index(path: Path) -> PlannedInstance:

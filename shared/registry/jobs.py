@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from redis import Redis
 
 from shared.job import ASLEEP, MAY_FOLLOW, DestinationEnd, DestinationState, Job, JobState
-from shared.registry import keys, scripts
-
-_HISTORY_LENGTH = 1000
+from shared.registry import scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +28,36 @@ class DestinationProgress:
         return cls(end.state, total, end.delivered, end.warnings, end.failed, end.reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a job's history, besides when it was and the state that the job then was in."""
+
+    what: str
+    who: str = ""  # a worker's name, or user@host
+    attempt: int = 0  # of the step that did it; 0: no attempt of a step
+    error: str = ""
+    seconds: float | None = None  # that the attempt took
+
+
 class JobRecords:
     """Every call may be repeated, and raises `redis.RedisError` with Redis away."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def create(self, job: Job, state: JobState, event: str, who: str = "") -> bool:
+    def create(self, job: Job, state: JobState, event: str | Entry, who: str = "") -> bool:
         """Makes the record of a job that has none; False if it had one."""
         fields: dict[str, str | int] = {
             "delivery": job.delivery,
             "pipeline": job.pipeline,
+            "ae_title": job.ae_title,
             "calling_ae_title": job.calling_ae_title,
             "priority": job.priority,
             "instances": job.instances,
             "size": job.size,
             "incomplete": int(job.incomplete),
             "reason": job.reason,
+            "studies": " ".join(job.studies),
         }
         if job.result:
             fields["attempt"] = job.result.attempt
@@ -56,10 +67,8 @@ class JobRecords:
             "create_job",
             job.id,
             state,
-            job.ae_title,
             round(job.created.timestamp() * 1000),
-            event,
-            who,
+            *_entry(event, who),
             len(flat),
             *flat,
             *_destinations(job),
@@ -70,18 +79,19 @@ class JobRecords:
         self,
         job_id: str,
         state: JobState,
-        event: str = "",
+        event: str | Entry = "",
         *,
         who: str = "",
         sources: Collection[JobState] | None = None,
         **fields: str | int,
     ) -> bool:
-        """Moves a job into a state, with a line of history; False if it may not go there.
+        """Moves a job into a state and sets fields of its record; False if it may not go there.
 
         A line that is the last already is not written again: such a call is a repeated one, and
         true. A job without a record stays without: who has its folder makes it.
 
         Args:
+            event: a line of its history; empty: none.
             who: `user@host` for a person, the worker's name for a run.
             sources: the states it may come from; unless told, those that a run's own words may
                 lead out of. They come too late once a person holds the job, say.
@@ -93,9 +103,7 @@ class JobRecords:
             "move_job",
             job_id,
             state,
-            event,
-            who,
-            _HISTORY_LENGTH,
+            *_entry(event, who),
             len(sources),
             *sorted(sources),
             *flat,
@@ -107,10 +115,17 @@ class JobRecords:
         scripts.run(self._redis, "reopen_destinations", job_id, *names)
 
     def set_destination(self, job_id: str, name: str, progress: DestinationProgress) -> None:
-        self._redis.hset(keys.DESTINATIONS + job_id, name, _json(progress))
+        """A job without a record stays without."""
+        scripts.run(self._redis, "set_destination", job_id, name, _json(progress))
 
     def remove(self, job_id: str) -> None:
         scripts.run(self._redis, "remove_job", job_id)
+
+
+def _entry(event: str | Entry, who: str = "") -> tuple[str | int, ...]:
+    entry = event if isinstance(event, Entry) else Entry(event, who)
+    seconds = "" if entry.seconds is None else f"{entry.seconds:.3f}"
+    return entry.what, entry.who, entry.attempt or "", entry.error, seconds
 
 
 def _destinations(job: Job) -> list[str]:

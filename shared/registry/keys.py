@@ -19,9 +19,17 @@ PACE = f"{PREFIX}pace:"  # string by destination: when its next instance may sta
 JOB = f"{PREFIX}job:"  # hash: the job's record
 DESTINATIONS = f"{PREFIX}destinations:"  # hash by job: destination -> JSON of how it stands
 HISTORY = f"{PREFIX}history:"  # stream by job: what happened, capped
-JOBS_BY_TIME = f"{PREFIX}jobs"  # zset: job -> created (ms)
-JOBS_BY_STATE = f"{PREFIX}jobs:state:"  # zset by state
-JOBS_BY_AE_TITLE = f"{PREFIX}jobs:ae:"  # zset by AE title
+DESTINATION_NAMES = f"{PREFIX}destination-names"  # set: destinations that jobs have
+
+# Indexes: zsets of jobs, job -> created (ms).
+JOBS_BY_TIME = f"{PREFIX}jobs"  # all of them
+JOBS_BY_STATE = f"{PREFIX}jobs:state:"
+JOBS_BY_AE_TITLE = f"{PREFIX}jobs:ae:"  # ours
+JOBS_BY_CALLING_AE_TITLE = f"{PREFIX}jobs:calling:"
+JOBS_BY_PIPELINE = f"{PREFIX}jobs:pipeline:"
+JOBS_BY_DESTINATION = f"{PREFIX}jobs:destination:"
+JOBS_BY_DESTINATION_STATE = f"{PREFIX}jobs:destination-state:"  # by "<destination>:<its state>"
+JOBS_BY_STUDY = f"{PREFIX}jobs:study:"  # by the hash of a Study Instance UID
 
 RECEIVERS = f"{PREFIX}receivers"  # set of those that were heard of
 RECEIVER = f"{PREFIX}receiver:"  # hash: how a receiver stands; expires
@@ -32,3 +40,7 @@ LUA_NAMES = {
     for name, value in list(globals().items())
     if name.isupper() and isinstance(value, str) and value.startswith(PREFIX)
 }
+
+
+def jobs_by_destination_state(destination: str, state: str) -> str:
+    return f"{JOBS_BY_DESTINATION_STATE}{destination}:{state}"

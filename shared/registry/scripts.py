@@ -13,7 +13,8 @@ from shared.registry import keys
 def _source(name: str) -> str:
     lua = files("shared.registry") / "lua"
     names = "".join(f"local {key} = '{value}'\n" for key, value in keys.LUA_NAMES.items())
-    return names + (lua / "common.lua").read_text() + (lua / f"{name}.lua").read_text()
+    parts = ("common", "common_jobs", name)
+    return names + "".join((lua / f"{part}.lua").read_text() for part in parts)
 
 
 def run(redis: Redis, name: str, *arguments: str | int | float) -> Any:

@@ -1,23 +1,31 @@
 """Read-only views of the records: each screen and each `--json` is a few lines over one of them."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from itertools import islice
+from typing import Any, Unpack, cast
 
 from redis import Redis
 
 from shared.job import DestinationState, JobState
 from shared.registry import keys
+from shared.registry.job_index import JobFilters, Place, job_ids
 from shared.registry.jobs import DestinationProgress
+
+_READ_AT_ONCE = 200  # records
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
     at: datetime
-    state: str
+    state: str  # of the job, from then on
     what: str
     who: str  # a worker's name, or user@host
+    attempt: int | None  # of the step that did it
+    error: str
+    seconds: float | None  # that the attempt took
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,8 @@ class JobView:
     updated: datetime
     attempt: int  # of the pipeline; 0 before the first
     reason: str
-    retry_at: datetime | None
+    retry_at: datetime | None  # the next attempt of the pipeline, while it waits for that
+    studies: tuple[str, ...]  # by `study_hash`
     destinations: dict[str, DestinationProgress]
 
 
@@ -49,22 +58,21 @@ class UnknownJobError(Exception):
 def list_jobs(
     redis: Redis,
     *,
-    state: JobState | None = None,
-    ae_title: str | None = None,
     limit: int = 50,
+    before: JobView | None = None,
+    **filters: Unpack[JobFilters],
 ) -> list[JobView]:
-    """The newest jobs first, from the indexes: no key is scanned."""
-    indexes = []
-    if state is not None:
-        indexes.append(keys.JOBS_BY_STATE + state)
-    if ae_title is not None:
-        indexes.append(keys.JOBS_BY_AE_TITLE + ae_title)
-    if len(indexes) == 2:
-        found = redis.zinter(indexes, aggregate="MIN")  # both by time
-        ids = cast("list[str]", found)[::-1][:limit]
-    else:
-        ids = _newest(redis, indexes[0] if indexes else keys.JOBS_BY_TIME, limit)
-    return [view for view in (_read(redis, job_id) for job_id in ids) if view is not None]
+    """The newest jobs first; `before` the last of one list is the next.
+
+    Raises:
+        ValueError: `destination_state` without a `destination`.
+    """
+    place = None if before is None else Place(_milliseconds(before.created), before.id)
+    ids = job_ids(redis, filters, before=place)
+    found: list[JobView] = []
+    while some := list(islice(ids, min(limit - len(found), _READ_AT_ONCE))):
+        found += _read_all(redis, some)
+    return found
 
 
 def count_jobs(redis: Redis) -> dict[JobState, int]:
@@ -81,16 +89,15 @@ def find_job(redis: Redis, id_or_prefix: str) -> JobView:
     Raises:
         UnknownJobError: none, or several.
     """
-    view = _read(redis, id_or_prefix)
-    if view is not None:
-        return view
-    recent = _newest(redis, keys.JOBS_BY_TIME, 1000)
+    if views := _read_all(redis, [id_or_prefix]):
+        return views[0]
+    recent = islice(job_ids(redis, {}), 1000)
     matches = [i for i in recent if i.startswith(id_or_prefix) or i.endswith(id_or_prefix)]
-    view = _read(redis, matches[0]) if len(matches) == 1 else None
-    if view is None:
+    views = _read_all(redis, matches) if len(matches) == 1 else []
+    if not views:
         found = f"{len(matches)} jobs match" if matches else "no job is"
         raise UnknownJobError(f"{found} {id_or_prefix!r}")
-    return view
+    return views[0]
 
 
 def history(redis: Redis, job_id: str) -> list[HistoryLine]:
@@ -98,23 +105,30 @@ def history(redis: Redis, job_id: str) -> list[HistoryLine]:
     entries = cast("list[tuple[str, dict[str, str]]]", redis.xrange(keys.HISTORY + job_id))
     return [
         HistoryLine(
-            _time(entry_id.partition("-")[0]), fields["state"], fields["what"], fields["who"]
+            at=_time(entry_id.partition("-")[0]),
+            state=fields["state"],
+            what=fields["what"],
+            who=fields["who"],
+            attempt=int(fields["attempt"]) if fields["attempt"] else None,
+            error=fields["error"],
+            seconds=float(fields["seconds"]) if fields["seconds"] else None,
         )
         for entry_id, fields in entries
     ]
 
 
-def _newest(redis: Redis, index: str, limit: int) -> list[str]:
-    return cast("list[str]", redis.zrevrange(index, 0, limit - 1))
-
-
-def _read(redis: Redis, job_id: str) -> JobView | None:
+def _read_all(redis: Redis, job_ids: Iterable[str]) -> list[JobView]:
+    """In the order asked for; a job that is gone meanwhile is left out."""
     with redis.pipeline(transaction=True) as transaction:
-        transaction.hgetall(keys.JOB + job_id)
-        transaction.hgetall(keys.DESTINATIONS + job_id)
-        record, destinations = transaction.execute()
-    if not record:
-        return None
+        for job_id in job_ids:
+            transaction.hgetall(keys.JOB + job_id)
+            transaction.hgetall(keys.DESTINATIONS + job_id)
+        answers = transaction.execute()
+    pairs = zip(answers[::2], answers[1::2], strict=True)
+    return [_view(record, destinations) for record, destinations in pairs if record]
+
+
+def _view(record: dict[str, str], destinations: dict[str, str]) -> JobView:
     return JobView(
         id=record["id"],
         state=JobState(record["state"]),
@@ -131,6 +145,7 @@ def _read(redis: Redis, job_id: str) -> JobView | None:
         attempt=int(record.get("attempt", 0)),
         reason=record.get("reason", ""),
         retry_at=_time(record["retry_at"]) if record.get("retry_at") else None,
+        studies=tuple(record["studies"].split()),
         destinations={name: _progress(json.loads(text)) for name, text in destinations.items()},
     )
 
@@ -141,3 +156,7 @@ def _progress(fields: dict[str, Any]) -> DestinationProgress:
 
 def _time(milliseconds: str) -> datetime:
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
+def _milliseconds(time: datetime) -> int:
+    return round(time.timestamp() * 1000)

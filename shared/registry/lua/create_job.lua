@@ -1,14 +1,16 @@
--- job, state, AE title, created (ms), what happened, who, n, n fields and values, destination, JSON,
--- ... -> 1 if it was new
-local job, state, ae_title, created, event, who, count = unpack(ARGV, 1, 7)
+-- job, state, created (ms), what, who, attempt, error, seconds, n, n fields and values,
+-- destination, JSON, ... -> 1 if it was new
+local job, state, created = unpack(ARGV, 1, 3)
+local count = tonumber(ARGV[9])
 if redis.call('EXISTS', JOB .. job) == 1 then return 0 end
-redis.call('HSET', JOB .. job, 'id', job, 'state', state, 'ae_title', ae_title,
-  'created', created, 'updated', now(), unpack(ARGV, 8, 7 + count))
-if #ARGV > 7 + count then
-  redis.call('HSET', DESTINATIONS .. job, unpack(ARGV, 8 + count))
+redis.call('HSET', JOB .. job, 'id', job, 'state', state, 'created', created, 'updated', now(),
+  unpack(ARGV, 10, 9 + count))
+for i = 10 + count, #ARGV, 2 do
+  redis.call('HSET', DESTINATIONS .. job, ARGV[i], ARGV[i + 1])
+  redis.call('SADD', DESTINATION_NAMES, ARGV[i])
 end
-redis.call('ZADD', JOBS_BY_TIME, created, job)
-redis.call('ZADD', JOBS_BY_STATE .. state, created, job)
-redis.call('ZADD', JOBS_BY_AE_TITLE .. ae_title, created, job)
-redis.call('XADD', HISTORY .. job, '*', 'state', state, 'what', event, 'who', who)
+for _, index in ipairs(indexes_of(job)) do
+  redis.call('ZADD', index, created, job)
+end
+note(job, state, 4)
 return 1

@@ -1,8 +1,11 @@
--- job: its record and history are gone from every index
-local record = redis.call('HMGET', JOB .. ARGV[1], 'state', 'ae_title')
-if record[1] then
-  redis.call('ZREM', JOBS_BY_STATE .. record[1], ARGV[1])
-  redis.call('ZREM', JOBS_BY_AE_TITLE .. record[2], ARGV[1])
+-- job: its record and history are gone, and it from every index
+local job = ARGV[1]
+for _, index in ipairs(indexes_of(job)) do
+  redis.call('ZREM', index, job)
 end
-redis.call('ZREM', JOBS_BY_TIME, ARGV[1])
-redis.call('DEL', JOB .. ARGV[1], DESTINATIONS .. ARGV[1], HISTORY .. ARGV[1])
+for _, name in ipairs(redis.call('HKEYS', DESTINATIONS .. job)) do
+  if redis.call('EXISTS', JOBS_BY_DESTINATION .. name) == 0 then
+    redis.call('SREM', DESTINATION_NAMES, name)
+  end
+end
+redis.call('DEL', JOB .. job, DESTINATIONS .. job, HISTORY .. job)

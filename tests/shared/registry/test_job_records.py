@@ -6,8 +6,9 @@ import pytest
 from redis import Redis
 
 from shared.job import ASLEEP, MAY_FOLLOW, DestinationEnd, DestinationState, JobState, Result
-from shared.registry.jobs import DestinationProgress, JobRecords
+from shared.registry.jobs import DestinationProgress, Entry, JobRecords
 from shared.registry.views import JobView, find_job, history, list_jobs
+from shared.study import study_hash
 from tests.shared.registry.jobs import EPOCH, create_in, job
 
 PAIRS = list(product(JobState, JobState))
@@ -48,6 +49,7 @@ def test_a_new_record_says_what_the_job_says(redis: Redis, records: JobRecords):
         attempt=0,
         reason="",
         retry_at=None,
+        studies=(),
         destinations={
             "PACS": DestinationProgress(DestinationState.PENDING),
             "ARCHIVE": DestinationProgress(DestinationState.PENDING),
@@ -192,6 +194,30 @@ def test_a_move_of_a_job_without_a_record_makes_none(redis: Redis, records: JobR
     assert redis.dbsize() == 0
 
 
+def test_a_line_of_history_says_who_did_what_at_which_attempt_and_how_long_it_took(
+    redis: Redis, records: JobRecords
+):
+    records.create(job(), JobState.QUEUED, Entry("dispatched", "exports@one"))
+    records.move(job().id, JobState.RUNNING, Entry("started", "pipelines@one", attempt=2))
+    failed = Entry("failed", "pipelines@one", 2, "exit code 3", 1.5)
+    records.move(job().id, JobState.QUEUED, failed, reason="exit code 3")
+    records.move(job().id, JobState.HELD, "held", who="ada@console")
+    lines = history(redis, job().id)
+    assert [(line.state, line.who, line.what) for line in lines] == [
+        ("queued", "exports@one", "dispatched"),
+        ("running", "pipelines@one", "started"),
+        ("queued", "pipelines@one", "failed"),
+        ("held", "ada@console", "held"),
+    ]
+    assert [line.attempt for line in lines] == [None, 2, 2, None]
+    assert [(line.error, line.seconds) for line in lines[2:]] == [("exit code 3", 1.5), ("", None)]
+
+
+def test_a_destination_of_a_job_without_a_record_makes_none(redis: Redis, records: JobRecords):
+    records.set_destination(job().id, "PACS", DestinationProgress(DestinationState.SENDING))
+    assert redis.dbsize() == 0
+
+
 def test_history_is_in_order_and_capped(redis: Redis, records: JobRecords):
     records.create(job(), JobState.QUEUED, "dispatched")
     for number in range(1500):
@@ -216,18 +242,21 @@ def test_a_destination_is_as_it_was_last_told(redis: Redis, records: JobRecords)
 
 @pytest.mark.parametrize("state", JobState)
 def test_a_removed_job_leaves_no_key(redis: Redis, records: JobRecords, state: JobState):
-    create_in(records, state, job(export_to=("PACS",)))
+    made = job(export_to=("PACS", "ARCHIVE"), studies=(study_hash("1.2.3"), study_hash("1.2.4")))
+    create_in(records, state, made)
+    records.set_destination(job().id, "PACS", DestinationProgress(DestinationState.FAILED))
     records.remove(job().id)
     assert redis.keys("*") == []
 
 
 def test_removing_a_job_leaves_the_others_alone(redis: Redis, records: JobRecords):
     other = job("20261122T104907-aaaaaaaaaaaa", export_to=("PACS",))
-    for each in (job(), other):
+    for each in (job(export_to=("PACS", "ARCHIVE")), other):
         records.create(each, JobState.QUEUED, "dispatched")
     before = find_job(redis, other.id)
     records.remove(job().id)
     records.remove(job().id)
     assert list_jobs(redis) == [before]
     assert list_jobs(redis, state=JobState.QUEUED, ae_title="BRAIN") == [before]
+    assert list_jobs(redis, destination="PACS") == [before]
     assert len(history(redis, other.id)) == 1
