@@ -1,50 +1,123 @@
-"""A job on a screen: its facts, its history, its destinations."""
+"""A job on a screen: its facts, its history, its destinations, its files."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from deploy.job_files_screen import files_screen
+from deploy.jobs_table import STYLES
+from deploy.tables import number, table, text, whole
+from deploy.words import moment, plain, size, span
+from shared.gateway import JobReport
+from shared.job import JobState
+from shared.origin import Origin
+from shared.registry.steps import StepView
 from shared.registry.views import HistoryLine, JobView
 
 
-def timeline(job: JobView, lines: list[HistoryLine]) -> RenderableType:
-    return Group(_facts(job), Text(), _history(lines), *_destinations(job))
+def timeline(report: JobReport) -> RenderableType:
+    parts = [_facts(report), _history(report.history)]
+    if report.job.destinations:
+        parts.append(_destinations(report))
+    if report.files is not None:
+        parts += files_screen(report.files)
+    return Group(*(line for part in parts for line in (part, Text())))
 
 
-def _facts(job: JobView) -> Table:
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold")
-    rows = {
-        "job": job.id,
-        "state": job.state + (f": {job.reason}" if job.reason else ""),
-        "delivery": f"{job.delivery}, from {job.calling_ae_title} to {job.ae_title}",
-        "pipeline": f"{job.pipeline}, attempt {job.attempt}",
-        "instances": f"{job.instances}, {job.size / 1e6:.1f} MB",
-    }
-    if job.incomplete:
-        rows["incomplete"] = "the association was not released"
-    if job.retry_at is not None:
-        rows["next try"] = f"{job.retry_at.astimezone():%H:%M:%S}"
-    for name, value in rows.items():
-        facts.add_row(name, Text(value))
+def _facts(report: JobReport) -> Table:
+    facts = Table.grid(Column(style="bold"), text(""), padding=(0, 2))
+    for name, value in _lines(report):
+        style = STYLES.get(report.job.state, "") if name == "state" else ""
+        facts.add_row(name, Text(value, style=style))
     return facts
 
 
+def _lines(report: JobReport) -> Iterator[tuple[str, str]]:
+    job = report.job
+    yield "job", job.id
+    yield "state", job.state + (f": {plain(job.reason)}" if job.reason else "")
+    yield "pipeline", f"{job.pipeline}, {job.priority} priority, attempt {job.attempt}"
+    yield "instances", f"{job.instances}, {size(job.size)}"
+    for origin in report.origins:
+        yield "delivery", _origin(origin)
+    if not report.origins:
+        yield "delivery", f"{job.delivery}, from {plain(job.calling_ae_title)} to {job.ae_title}"
+    if job.incomplete:
+        yield "incomplete", "the association was not released"
+    for step in report.steps:
+        yield from _next(step, job)
+    if report.files is None:
+        yield "files", "the storage is not here, or does not have them any more"
+    else:
+        damaged = ": its state.json is damaged" if report.files.damaged else ""
+        yield "files", f"{report.files.folder}{damaged}"
+
+
+def _origin(origin: Origin) -> str:
+    took = span((origin.ended - origin.started).total_seconds())
+    counts = {
+        "ignored": origin.ignored,
+        "refused": origin.refused,
+        "received twice": origin.duplicates,
+    }
+    return (
+        f"{origin.delivery}, from {plain(origin.calling_ae_title)} at {origin.peer_address}"
+        f" to {plain(origin.called_ae_title)}, {origin.end} {moment(origin.ended)} after {took}"
+        + "".join(f", {count} {word}" for word, count in counts.items() if count)
+    )
+
+
+def _next(step: StepView, job: JobView) -> Iterator[tuple[str, str]]:
+    what = step.id.removeprefix(job.id).removeprefix(".") or job.pipeline
+    if step.due is not None:
+        left = span(max(0.0, (step.due - datetime.now(UTC)).total_seconds()))
+        why = f", after: {plain(step.reason)}" if step.reason else ""
+        yield "next try", f"{what}: {moment(step.due)}, in {left}{why}"
+    elif step.state == "waiting":
+        yield "waiting", f"{what}: for a place, since {moment(step.submitted)}"
+
+
 def _history(lines: list[HistoryLine]) -> Table:
-    table = Table("time", "after", "state", "what", box=None, padding=(0, 2, 0, 0))
+    history = table(
+        whole("time"), number("after"), whole("state"), text("what"), number("took"), text("who")
+    )
     for line in lines:
-        after = (line.at - lines[0].at).total_seconds()
-        table.add_row(
-            f"{line.at.astimezone():%H:%M:%S}", f"+{after:.3f} s", line.state, Text(line.what)
+        what = Text(line.what)
+        if line.error:
+            what.append(f": {plain(line.error)}", style="red")
+        history.add_row(
+            moment(line.at),
+            "+" + span((line.at - lines[0].at).total_seconds()),
+            Text(line.state, style=STYLES.get(JobState(line.state), "")),
+            what,
+            "" if line.seconds is None else span(line.seconds),
+            Text(plain(line.who)),
         )
-    return table
+    return history
 
 
-def _destinations(job: JobView) -> list[RenderableType]:
-    if not job.destinations:
-        return []
-    table = Table("destination", "state", "delivered", "reason", box=None, padding=(0, 2, 0, 0))
-    for name, progress in job.destinations.items():
-        delivered = f"{progress.delivered} of {progress.total}"
-        table.add_row(name, progress.state, delivered, Text(progress.reason))
-    return [Text(), table]
+def _destinations(report: JobReport) -> Table:
+    """With the statuses of the C-STORE responses where the storage has them."""
+    sent = {} if report.files is None else report.files.sent
+    destinations = table(
+        whole("destination"),
+        whole("state"),
+        *map(number, ("delivered", "warnings", "failed", "of")),
+        text("statuses"),
+        text("reason"),
+    )
+    for name, progress in report.job.destinations.items():
+        statuses = Counter(each.status or "none" for each in sent.get(name, ()))
+        destinations.add_row(
+            name,
+            progress.state,
+            *map(str, (progress.delivered, progress.warnings, progress.failed)),
+            str(progress.total) if progress.total else "",
+            ", ".join(f"{count} with {status}" for status, count in sorted(statuses.items())),
+            Text(plain(progress.reason)),
+        )
+    return destinations

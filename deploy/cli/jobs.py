@@ -1,44 +1,128 @@
 """`penstock jobs`: what became of what came in."""
 
-import json
-from dataclasses import asdict
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Column, Table
-from rich.text import Text
+from pydantic import ValidationError
+from rich.console import RenderableType
 
 from deploy.cli import job_acts
 from deploy.cli.common import ExitCode, fail, invocation, output
-from deploy.cli.records import records
+from deploy.cli.jsonable import to_json
+from deploy.cli.moments import parse_moment
+from deploy.cli.records import gateway
+from deploy.cli.watch import watch as keep_watching
+from deploy.jobs_table import JobsTable
 from deploy.timeline import timeline
-from shared.job import JobState
-from shared.registry.views import JobView, UnknownJobError, find_job, history, list_jobs
+from shared.gateway import Gateway
+from shared.job import DestinationState, JobState
+from shared.registry.job_index import JobFilters
+from shared.registry.views import JobView, UnknownJobError
+from shared.uid import is_uid
 
 app = typer.Typer(help="What became of what came in.", invoke_without_command=True)
 job_acts.attach(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
+_FILTERS = "Which jobs; all that is said holds together"
+
+
+def _uid(text: str) -> str:
+    if not is_uid(text):
+        raise typer.BadParameter(f"{text!r} is no UID")
+    return text
 
 
 @app.callback()
 def jobs(
     context: typer.Context,
-    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state")] = None,
-    ae_title: Annotated[str | None, typer.Option(help="Only jobs of this AE title")] = None,
+    state: Annotated[
+        JobState | None, typer.Option(help="In this state", rich_help_panel=_FILTERS)
+    ] = None,
+    ae_title: Annotated[
+        str | None, typer.Option(help="Sent to this AE title of ours", rich_help_panel=_FILTERS)
+    ] = None,
+    calling: Annotated[
+        str | None, typer.Option(help="Sent by this AE title", rich_help_panel=_FILTERS)
+    ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="Of this pipeline", rich_help_panel=_FILTERS)
+    ] = None,
+    destination: Annotated[
+        str | None, typer.Option(help="Exported to this destination", rich_help_panel=_FILTERS)
+    ] = None,
+    destination_state: Annotated[
+        DestinationState | None,
+        typer.Option(help="With that export in this state", rich_help_panel=_FILTERS),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="UID",
+            parser=_uid,
+            help="With instances of this Study Instance UID",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME",
+            parser=parse_moment,
+            help="Made since then: 2h (ago), 7d, 2026-11-22T10:49",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME",
+            parser=parse_moment,
+            help="Made before then",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only what is listed after this job: the next page"),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest")] = 50,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw it anew each second, until Ctrl-C")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, the newest first."""
     if context.invoked_subcommand is not None:
         return
-    with records(invocation(context).settings()) as redis:
-        found = list_jobs(redis, state=state, ae_title=ae_title, limit=limit)
+    if destination_state is not None and destination is None:
+        fail("--destination-state needs --destination", ExitCode.USAGE)
+    filters = JobFilters(
+        state=state,
+        ae_title=ae_title,
+        calling_ae_title=calling,
+        pipeline=pipeline,
+        destination=destination,
+        destination_state=destination_state,
+        study=study,
+        since=since,
+        until=until,
+    )
+    settings = invocation(context).settings()
+    if watch:
+        if as_json or before:
+            fail("--watch goes with neither --json nor --before", ExitCode.USAGE)
+        keep_watching(settings, _drawn(filters, limit))
+        return
+    with gateway(settings) as found:
+        place = None if before is None else _job(found, before)
+        listed = found.jobs(limit=limit, before=place, **filters)
     if as_json:
-        typer.echo(_json([asdict(job) for job in found]))
+        typer.echo(to_json(listed))
     else:
-        output().print(_table(found))
+        output().print(JobsTable(listed))
 
 
 @app.command()
@@ -47,50 +131,29 @@ def show(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="A job's id, or its end")],
     as_json: AsJson = False,
 ) -> None:
-    """Show one job: what happened when, and how each destination stands."""
-    with records(invocation(context).settings()) as redis:
+    """Show all that is known of one job; exit code 1 if it failed."""
+    with gateway(invocation(context).settings()) as found:
+        job = _job(found, job_id)
         try:
-            job = find_job(redis, job_id)
-        except UnknownJobError as error:
-            fail(str(error))
-        lines = history(redis, job.id)
+            report = found.job(job.id)
+        except ValidationError:
+            fail(f"the record of its delivery {job.delivery} is damaged")
+        except OSError as error:
+            fail(f"the storage cannot be read: {error.strerror}")
     if as_json:
-        typer.echo(_json({**asdict(job), "history": [asdict(line) for line in lines]}))
+        typer.echo(to_json(report))
     else:
-        output().print(timeline(job, lines))
-    if job.state is JobState.FAILED:
+        output().print(timeline(report))
+    if report.job.state is JobState.FAILED:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _table(found: list[JobView]) -> Table:
-    job_id = Column("job", no_wrap=True)
-    table = Table(job_id, "state", "from", "to", "pipeline", "instances", "created", box=None)
-    for job in found:
-        table.add_row(
-            job.id,
-            Text(job.state, style=_STATE_STYLES.get(job.state, "")),
-            Text(job.calling_ae_title),
-            Text(job.ae_title),
-            Text(job.pipeline),
-            str(job.instances),
-            f"{job.created.astimezone():%Y-%m-%d %H:%M:%S}",
-        )
-    return table
+def _job(gateway: Gateway, id_or_part: str) -> JobView:
+    try:
+        return gateway.find(id_or_part)
+    except UnknownJobError as error:
+        fail(str(error))
 
 
-_STATE_STYLES = {
-    JobState.DONE: "green",
-    JobState.FAILED: "red",
-    JobState.RUNNING: "yellow",
-    JobState.EXPORTING: "yellow",
-}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, default=_plain)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+def _drawn(filters: JobFilters, limit: int) -> Callable[[Gateway], RenderableType]:
+    return lambda gateway: JobsTable(gateway.jobs(limit=limit, **filters))

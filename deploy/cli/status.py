@@ -1,26 +1,33 @@
 """`penstock status`: how the gateway stands."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from deploy.cli.common import ExitCode, invocation, output
-from deploy.cli.records import records
-from deploy.status import as_json as plain
-from deploy.status import read_status, screen
+from deploy.cli.jsonable import to_json
+from deploy.cli.records import gateway
+from deploy.cli.watch import watch as keep_watching
+from deploy.status_screen import status_screen
 
 
 def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for scripts")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw it anew each second, until Ctrl-C")
+    ] = False,
 ) -> None:
-    """Show receivers and their load, disk, queues and jobs; exit code 1 if something is wrong."""
-    with records(invocation(context).settings()) as redis:
-        found = read_status(redis)
+    """Show receivers, disk, queues, destinations and jobs; exit code 1 if something is wrong."""
+    settings = invocation(context).settings()
+    if watch:
+        keep_watching(settings, lambda gateway: status_screen(gateway.status()))
+        return
+    with gateway(settings) as found:
+        status = found.status()
     if as_json:
-        typer.echo(json.dumps(plain(found), indent=1))
+        typer.echo(to_json(status, faults=status.faults))
     else:
-        output().print(screen(found))
-    if found.faults:
+        output().print(status_screen(status))
+    if status.faults:
         raise typer.Exit(ExitCode.FAILED)

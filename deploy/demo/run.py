@@ -15,9 +15,11 @@ from deploy.demo.destination import Destination
 from deploy.demo.gateway import AE_TITLE, Gateway, GatewayError
 from deploy.demo.study import make_study
 from deploy.timeline import timeline
+from shared.gateway import Gateway as Records
+from shared.gateway import JobReport
 from shared.job import DestinationState, JobState
 from shared.registry.connection import connect
-from shared.registry.views import HistoryLine, JobView, history, list_jobs
+from shared.registry.views import JobView, list_jobs
 from shared.settings import Settings
 from workers.outgoing import Outgoing, outgoing_in
 from workers.scu import Caller, Peer, ScuError, associate, contexts_for
@@ -44,16 +46,16 @@ def run(console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
         try:
             with progress:
-                job, lines = _go_through(Path(folder), progress)
+                report = _go_through(Path(folder), progress)
         except (DemoError, GatewayError, ScuError) as error:
             console.print(str(error), style="red", markup=False, highlight=False)
             return 1
     console.print("\nOne of the jobs, as `penstock jobs show` tells it:\n")
-    console.print(timeline(job, lines))
+    console.print(timeline(report))
     return 0
 
 
-def _go_through(folder: Path, progress: Progress) -> tuple[JobView, list[HistoryLine]]:
+def _go_through(folder: Path, progress: Progress) -> JobReport:
     with ExitStack() as stack:
         with _step(progress, "making a study") as tell:
             files = _study(folder / "study")
@@ -80,11 +82,12 @@ def _go_through(folder: Path, progress: Progress) -> tuple[JobView, list[History
         with _step(progress, "comparing") as tell:
             size = _compare(files, destination)
             tell(f"compared: {len(files)} data sets, {size} bytes, all identical")
-        lines = history(redis, jobs[0].id)
+        records = stack.enter_context(Records(gateway.redis_url, gateway.storage))
+        report = records.job(jobs[0].id)
         with _step(progress, "stopping the gateway") as tell:
             stack.close()
             tell("everything stopped")
-    return jobs[0], lines
+    return report
 
 
 @contextmanager

@@ -122,7 +122,7 @@ class JobRecords:
         scripts.run(self._redis, "remove_job", job_id)
 
 
-def _entry(event: str | Entry, who: str = "") -> tuple[str | int, ...]:
+def _entry(event: str | Entry, who: str) -> tuple[str | int, ...]:
     entry = event if isinstance(event, Entry) else Entry(event, who)
     seconds = "" if entry.seconds is None else f"{entry.seconds:.3f}"
     return entry.what, entry.who, entry.attempt or "", entry.error, seconds

@@ -1,12 +1,15 @@
 """How the queues stand: what waits, what runs, and who is there to run it."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 
 from redis import Redis
 
 from shared.registry import keys
-from shared.registry.gate import Queue
+from shared.registry.gate import Priority, Queue
+
+_PRIORITY = 10**13  # its weight in the score of a waiting step, as lua/common.lua has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class QueueView:
     running: int  # steps that are started, or are about to be
     workers: int  # processes that take steps of it
     places: int  # steps that these run at once
+    oldest: datetime | None = None  # since when the oldest of those waiting has been known
 
 
 def queues(redis: Redis) -> list[QueueView]:
@@ -31,10 +35,17 @@ def _read(redis: Redis, queue: Queue) -> QueueView:
         for index in (keys.WAITING, keys.DUE, keys.LEASES):
             for lane in lanes:
                 transaction.zcard(index + lane)
-        (seconds, _), announced, *counts = transaction.execute()
+        for lane in lanes:
+            for priority in Priority:
+                first, last = priority * _PRIORITY, f"({(priority + 1) * _PRIORITY}"
+                transaction.zrangebyscore(keys.WAITING + lane, first, last, 0, 1, withscores=True)
+        (seconds, _), announced, *answers = transaction.execute()
     places = [
         int(count) for count, expiry in map(str.split, announced) if int(expiry) > seconds * 1000
     ]
     size = len(lanes)
+    counts, heads = answers[: 3 * size], answers[3 * size :]
     waiting, retrying, running = (sum(counts[n * size : (n + 1) * size]) for n in range(3))
-    return QueueView(queue, waiting, retrying, running, len(places), sum(places))
+    submitted = [score % _PRIORITY for head in heads for _, score in head]
+    oldest = datetime.fromtimestamp(min(submitted) / 1000, UTC) if submitted else None
+    return QueueView(queue, waiting, retrying, running, len(places), sum(places), oldest)

@@ -75,11 +75,12 @@ def list_jobs(
     return found
 
 
-def count_jobs(redis: Redis) -> dict[JobState, int]:
-    """How many jobs are in each state."""
+def count_jobs(redis: Redis, since: datetime | None = None) -> dict[JobState, int]:
+    """How many jobs are in each state; of those made since then, if that is told."""
+    oldest = "-inf" if since is None else _milliseconds(since)
     with redis.pipeline(transaction=True) as transaction:
         for state in JobState:
-            transaction.zcard(keys.JOBS_BY_STATE + state)
+            transaction.zcount(keys.JOBS_BY_STATE + state, oldest, "+inf")
         return dict(zip(JobState, transaction.execute(), strict=True))
 
 

@@ -18,7 +18,12 @@ _CERTIFICATE_NAME = re.compile(r"[A-Za-z0-9.]+=.|[A-Za-z ]+:.")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def _parse_duration(value: object) -> float:
+def parse_duration(value: object) -> float:
+    """Seconds of a text like `"30s"`.
+
+    Raises:
+        ValueError: it is no such text.
+    """
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         return float(match[1]) * _UNITS[match[2]]
     raise ValueError('a duration is a number and a unit: "500ms", "30s", "10m", "24h", "7d"')
@@ -121,7 +126,7 @@ def caller_matches(caller: str, calling_ae_title: str, address: str) -> bool:
 
 
 Seconds = Annotated[
-    float, BeforeValidator(_parse_duration), PlainSerializer(format_duration, return_type=str)
+    float, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)
 ]
 Bytes = Annotated[int, BeforeValidator(_parse_size), PlainSerializer(format_size, return_type=str)]
 PerSecond = Annotated[

@@ -1,7 +1,8 @@
 """`penstock status` and `penstock associations`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,33 @@ from typer.testing import CliRunner
 
 from deploy.cli.app import app
 from deploy.embedded_server import EmbeddedServer
-from deploy.status import Status
+from shared.ids import new_id
+from shared.job import DestinationEnd, DestinationState, JobState
 from shared.registry.associations import remember
-from shared.registry.gate import Gate, Leases, Queue
+from shared.registry.destinations import DestinationView
+from shared.registry.gate import Gate, Leases, Queue, Step, StepEnd
+from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.queues import QueueView
 from shared.registry.receivers import beat
+from shared.status import Status, StorageCounts
+from shared.tree import StorageTree
+from tests.shared.registry.jobs import EPOCH, job
 from tests.support.associations import ended_association, receiver_state
 
 READY = [QueueView(queue, 0, 0, 0, workers=1, places=2) for queue in Queue]
+
+
+def status(**changes: Any) -> Status:
+    """All is well but for the changes."""
+    well: dict[str, Any] = {
+        "receivers": [receiver_state()],
+        "queues": READY,
+        "destinations": [],
+        "jobs": {},
+        "jobs_lately": {},
+        "storage": StorageCounts(0, 0, 0),
+    }
+    return Status(**well | changes)
 
 
 @dataclass
@@ -58,18 +78,32 @@ def penstock(*words: str) -> Result:
     ],
 )
 def test_a_receiver_that_refuses_is_a_fault(changes: dict[str, Any], fault: str) -> None:
-    assert Status([receiver_state()], READY, {}).faults == []
-    assert Status([receiver_state(**changes)], READY, {}).faults == [fault]
+    assert status().faults == []
+    assert status(receivers=[receiver_state(**changes)]).faults == [fault]
 
 
 def test_nobody_to_receive_or_to_work_is_a_fault() -> None:
     idle = [QueueView(queue, 0, 0, 0, workers=0, places=0) for queue in Queue]
-    assert Status([], idle, {}).faults == [
+    assert status(receivers=[], queues=idle).faults == [
         "no receiver runs",
         "no worker takes dispatch steps",
         "no worker takes pipeline steps",
         "no worker takes export steps",
     ]
+
+
+def test_a_destination_that_takes_nothing_is_a_fault_while_exports_wait_for_it() -> None:
+    down = DestinationView("PACS", 1, 0, 2, failed=4, troubled=True, oldest=None)
+    assert status(destinations=[down]).faults == ["PACS is troubled, and exports wait for it: 3"]
+    assert status(destinations=[replace(down, troubled=False)]).faults == []
+    assert status(destinations=[replace(down, waiting=0, retrying=0)]).faults == []
+
+
+def test_what_is_in_quarantine_is_a_fault_and_what_is_aborted_is_none() -> None:
+    assert status(storage=StorageCounts(0, aborted=3, quarantine=0)).faults == []
+    assert status(storage=None).faults == []
+    (fault,) = status(storage=StorageCounts(0, 0, quarantine=2)).faults
+    assert fault == "deliveries in quarantine, for a person to judge: 2"
 
 
 def test_status_shows_load_disk_queues_and_jobs(records: Redis) -> None:
@@ -79,6 +113,66 @@ def test_status_shows_load_disk_queues_and_jobs(records: Redis) -> None:
     assert result.code == 0
     for said in ("[red]gateway:11112", "3 of 25", "40 % of 75 %", "60.0 GB", "dispatch", "held"):
         assert said in result.said
+    assert "the storage is not mounted here" in result.said
+    assert result.said.rstrip().endswith("all is well")
+
+
+def test_status_counts_what_lies_on_the_storage_where_it_is_mounted(records: Redis) -> None:
+    tree = StorageTree(Path("data"))
+    tree.create()
+    for number, folder in enumerate((tree.committed, tree.aborted, tree.quarantine), 1):
+        for _ in range(number):
+            (folder / new_id()).mkdir()
+    assert penstock("status", "--json").json["storage"] == {
+        "committed": 1,
+        "aborted": 2,
+        "quarantine": 3,
+    }
+
+
+def test_status_says_of_each_destination_what_waits_and_since_when(records: Redis) -> None:
+    Path("penstock.toml").write_text(
+        '[destinations.NEW]\nae_title = "NEW"\nhost = "127.0.0.1"\nport = 104\n'
+    )
+    jobs = JobRecords(records)
+    failed = DestinationEnd(state=DestinationState.FAILED, delivered=0, failed=1)
+    exporting = {"export_to": ("PACS", "ARCHIVE"), "destinations": {"ARCHIVE": failed}}
+    jobs.create(job("not-yet-run", age=500, export_to=("PACS",)), JobState.QUEUED, "made")
+    jobs.create(job("oldest", age=300, **exporting), JobState.EXPORTING, "made")
+    jobs.create(job("newer", age=200, **exporting), JobState.EXPORTING, "made")
+    jobs.set_destination("oldest", "PACS", DestinationProgress(DestinationState.RETRYING))
+    gate = Gate(records, Leases())
+    gate.open()
+    gate.announce_places("one", {Queue.EXPORT: 1})
+    gate.submit(Step("oldest.PACS", Queue.EXPORT, "export:PACS", "oldest"))
+    (granted,) = gate.grant(Queue.EXPORT)
+    run = gate.start(granted.step_id, granted.token, "caller")
+    assert run is not None
+    gate.finish(run, StepEnd.RETRYING, delay=60, troubled=True)
+    gate.submit(Step("newer.PACS", Queue.EXPORT, "export:PACS", "newer"))
+
+    found = {each["name"]: each for each in penstock("status", "--json").json["destinations"]}
+    assert sorted(found) == ["ARCHIVE", "NEW", "PACS"]
+    pacs, archive, new = found["PACS"], found["ARCHIVE"], found["NEW"]
+    assert (pacs["waiting"], pacs["sending"], pacs["retrying"], pacs["failed"]) == (1, 0, 1, 0)
+    assert pacs["troubled"]
+    assert datetime.fromisoformat(pacs["oldest"]) == EPOCH - timedelta(seconds=300)
+    assert (archive["failed"], archive["oldest"], archive["troubled"]) == (2, None, False)
+    assert new["waiting"] == new["failed"] == 0
+    queues = {each["queue"]: each for each in penstock("status", "--json").json["queues"]}
+    assert datetime.now(UTC) - datetime.fromisoformat(queues["export"]["oldest"]) < timedelta(
+        minutes=1
+    )
+    assert queues["dispatch"]["oldest"] is None
+    assert "troubled" in penstock("status").said
+
+
+def test_status_counts_the_jobs_of_the_last_hour_apart(records: Redis) -> None:
+    jobs = JobRecords(records)
+    jobs.create(job("old"), JobState.DONE, "made")
+    jobs.create(job("new", created=datetime.now(UTC)), JobState.DONE, "made")
+    found = penstock("status", "--json").json
+    assert (found["jobs"]["done"], found["jobs_lately"]["done"]) == (2, 1)
 
 
 def test_status_as_json_and_its_exit_code_are_for_scripts(records: Redis) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from shared.delivery import Delivery, read_delivery
 from shared.job import JobState
-from tests.support.samples import bundled_samples, sample_file
+from shared.study import study_hash
+from tests.support.samples import bundled_samples, data_set_of, sample_file
 from tests.workers.site import Given, Site, write_instance
 from workers.headers import Headers, read_headers
 from workers.plan import Plan, make_plan
@@ -51,6 +52,17 @@ def test_there_is_a_job_for_each_pipeline_of_the_ae_title(make_site: Callable[..
         assert job.size == sum(instance.size for instance in delivery.instances)
         assert job.incomplete
         assert job.state is JobState.QUEUED
+
+
+def test_its_jobs_say_by_a_hash_which_studies_they_are_of(site: Site) -> None:
+    files = ("CT_small.dcm", "MR_small.dcm", "CT_small.dcm")
+    given = [Given(f"1.2.{n}", data_set_of(sample_file(name))) for n, name in enumerate(files)]
+    plan, _ = planned(site, *given, Given("1.2.9"))  # whose data set says nothing
+    uids = {instance.headers.study_instance_uid for instance in plan.instances} - {None}
+    assert len(uids) == 2
+    (job,) = plan.jobs
+    assert set(job.studies) == {study_hash(str(uid)) for uid in uids}
+    assert not any(uid in job.model_dump_json() for uid in uids if uid)
 
 
 def test_the_plan_of_a_delivery_is_always_the_same_and_no_others(site: Site) -> None:

@@ -1,0 +1,123 @@
+"""What the storage has of a job, for people to look at: nothing is locked, nothing is changed."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from pydantic import ValidationError
+
+from shared.job import STATE_FILE, Job
+from shared.tree import StorageTree
+
+_SENT, _LOG = "sent-", ".log"
+_NO_ANSWERS = ("BEGUN", "ROUND")  # words of a sent log that tell of no instance
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    name: str  # relative to the result's folder
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    name: str  # its number; one that was interrupted, and does not count, says so
+    began: datetime
+    output: Path  # what the program printed; may hold what it was given
+    output_size: int  # bytes; 0 also where nothing is kept
+
+
+@dataclass(frozen=True, slots=True)
+class SentInstance:
+    """What a destination last answered to an instance."""
+
+    file: str  # relative to the result's folder
+    verdict: str  # delivered, warning, later, failed, unknown
+    status: str  # of the C-STORE response, in hexadecimal; empty where there was none
+    at: datetime
+    answers: int  # how many there were so far
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    folder: Path
+    result: tuple[ResultFile, ...]
+    attempts: tuple[AttemptFolder, ...]
+    sent: dict[str, tuple[SentInstance, ...]]  # by destination; those that were answered
+    damaged: bool = False  # `state.json` cannot be read: what the result is, is not known
+
+    @property
+    def result_size(self) -> int:
+        return sum(file.size for file in self.result)
+
+
+def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
+    """None where the job's folder is not on this storage, or not ours to read.
+
+    Raises:
+        OSError: the storage cannot be read.
+    """
+    folder = tree.jobs / job_id
+    try:
+        state = (folder / STATE_FILE).read_bytes()
+    except (FileNotFoundError, PermissionError):
+        return None
+    result: tuple[ResultFile, ...] = ()
+    damaged = False
+    try:
+        job = Job.model_validate_json(state)
+    except ValidationError:
+        damaged = True
+    else:
+        if job.result is not None:
+            result = tuple(_files(folder / job.result.folder))
+    logs = sorted(folder.glob(f"{_SENT}*{_LOG}"))
+    return JobFiles(
+        folder=folder,
+        result=result,
+        attempts=tuple(_attempts(folder / "attempts")),
+        sent={log.name.removeprefix(_SENT).removesuffix(_LOG): _sent(log) for log in logs},
+        damaged=damaged,
+    )
+
+
+def _files(folder: Path) -> Iterator[ResultFile]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield ResultFile(str(path.relative_to(folder)), path.stat().st_size)
+
+
+def _attempts(folder: Path) -> Iterator[AttemptFolder]:
+    for path in sorted(folder.glob("[0-9]*"), key=lambda path: int(path.name.partition(".")[0])):
+        output = path / "work" / "output.log"
+        yield AttemptFolder(
+            name=path.name,
+            began=_time(path.stat().st_mtime),  # its folders were made then, and nothing since
+            output=output,
+            output_size=output.stat().st_size if output.exists() else 0,
+        )
+
+
+def _sent(path: Path) -> tuple[SentInstance, ...]:
+    content = path.read_bytes()
+    answers: Counter[str] = Counter()
+    found: dict[str, SentInstance] = {}
+    whole = content[: content.rfind(b"\n") + 1]  # a line may be under way
+    for line in whole.decode().splitlines():
+        at, word, status, name = line.split(" ", 3)
+        if word in _NO_ANSWERS:
+            continue
+        file = os.fsdecode(unquote_to_bytes(name))
+        answers[file] += 1
+        found[file] = SentInstance(
+            file, word.lower(), status.strip("-"), _time(float(at)), answers[file]
+        )
+    return tuple(found.values())
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,90 @@
+"""How the whole gateway stands, and what is wrong with it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from redis import Redis
+
+from shared.job import JobState
+from shared.receiver_state import ReceiverState
+from shared.registry.destinations import DestinationView, destinations
+from shared.registry.queues import QueueView, queues
+from shared.registry.receivers import receivers
+from shared.registry.views import count_jobs
+from shared.tree import StorageTree, ids_in
+
+LATELY = timedelta(hours=1)
+_GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCounts:
+    """Deliveries in the folders of the storage tree that people must look after."""
+
+    committed: int  # released, and not dispatched yet
+    aborted: int
+    quarantine: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    receivers: list[ReceiverState]
+    queues: list[QueueView]
+    destinations: list[DestinationView]
+    jobs: dict[JobState, int]
+    jobs_lately: dict[JobState, int]  # of those made within the last hour
+    storage: StorageCounts | None  # None where the storage is not mounted
+
+    @property
+    def faults(self) -> list[str]:
+        """Why something that is sent to us now would be refused, stay here, or needs a person."""
+        return list(_faults(self))
+
+
+def read_status(redis: Redis, tree: StorageTree | None, names: Iterable[str] = ()) -> Status:
+    """
+    Args:
+        names: destinations to be shown though no job had them yet.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    return Status(
+        receivers=receivers(redis),
+        queues=queues(redis),
+        destinations=destinations(redis, names),
+        jobs=count_jobs(redis),
+        jobs_lately=count_jobs(redis, datetime.now(UTC) - LATELY),
+        storage=None if tree is None else _counts(tree),
+    )
+
+
+def _counts(tree: StorageTree) -> StorageCounts | None:
+    folders = (tree.committed, tree.aborted, tree.quarantine)
+    try:
+        return StorageCounts(*(sum(1 for _ in ids_in(folder)) for folder in folders))
+    except OSError:  # away, or another machine's
+        return None
+
+
+def _faults(status: Status) -> Iterator[str]:
+    if not status.receivers:
+        yield "no receiver runs"
+    for state in status.receivers:
+        name = f"{state.host}:{state.port}"
+        if state.draining:
+            yield f"{name} is being stopped"
+        elif state.storage_full:
+            yield (
+                f"{name} refuses instances: {state.used_percent:.0f} % of its disk is"
+                f" used, {state.free / _GB:.1f} GB are free"
+            )
+    for view in status.queues:
+        if not view.places:
+            yield f"no worker takes {view.queue} steps"
+    for destination in status.destinations:
+        if destination.troubled and destination.owed:
+            yield f"{destination.name} is troubled, and exports wait for it: {destination.owed}"
+    if status.storage is not None and status.storage.quarantine:
+        yield f"deliveries in quarantine, for a person to judge: {status.storage.quarantine}"
