@@ -48,6 +48,7 @@ def command(directory: Path, port: int) -> list[str]:
         "appendonly": "yes",
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",  # a job record is never to be dropped for room
+        "stream-node-max-bytes": "1024",  # allocated whole, for each job's history
         "daemonize": "no",
         "loglevel": "warning",
     }
