@@ -53,8 +53,9 @@ def _lines(report: JobReport) -> Iterator[tuple[str, str]]:
     if report.files is None:
         yield "files", "the storage is not here, or does not have them any more"
     else:
-        damaged = ": its state.json is damaged" if report.files.damaged else ""
-        yield "files", f"{report.files.folder}{damaged}"
+        yield "files", str(report.files.folder)
+        for name in report.files.damaged:
+            yield "damaged", name
 
 
 def _origin(origin: Origin) -> str:

@@ -1,20 +1,18 @@
 """What the storage has of a job, for people to look at: nothing is locked, nothing is changed."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 from pydantic import ValidationError
 
 from shared.job import STATE_FILE, Job
+from shared.sent_line import BEGUN, NO_STATUS, ROUND, sent_lines, whole_lines
 from shared.tree import StorageTree
 
 _SENT, _LOG = "sent-", ".log"
-_NO_ANSWERS = ("BEGUN", "ROUND")  # words of a sent log that tell of no instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class JobFiles:
     result: tuple[ResultFile, ...]
     attempts: tuple[AttemptFolder, ...]
     sent: dict[str, tuple[SentInstance, ...]]  # by destination; those that were answered
-    damaged: bool = False  # `state.json` cannot be read: what the result is, is not known
+    damaged: tuple[str, ...]  # names of the job's records that say nothing any more
 
     @property
     def result_size(self) -> int:
@@ -66,23 +64,23 @@ def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
         state = (folder / STATE_FILE).read_bytes()
     except (FileNotFoundError, PermissionError):
         return None
+    damaged = []
     result: tuple[ResultFile, ...] = ()
-    damaged = False
     try:
         job = Job.model_validate_json(state)
     except ValidationError:
-        damaged = True
+        damaged.append(STATE_FILE)
     else:
         if job.result is not None:
             result = tuple(_files(folder / job.result.folder))
-    logs = sorted(folder.glob(f"{_SENT}*{_LOG}"))
-    return JobFiles(
-        folder=folder,
-        result=result,
-        attempts=tuple(_attempts(folder / "attempts")),
-        sent={log.name.removeprefix(_SENT).removesuffix(_LOG): _sent(log) for log in logs},
-        damaged=damaged,
-    )
+    sent = {}
+    for log in sorted(folder.glob(f"{_SENT}*{_LOG}")):
+        try:
+            sent[log.name.removeprefix(_SENT).removesuffix(_LOG)] = _sent(log)
+        except ValueError:
+            damaged.append(log.name)
+    attempts = tuple(_attempts(folder / "attempts"))
+    return JobFiles(folder, result, attempts, sent, tuple(damaged))
 
 
 def _files(folder: Path) -> Iterator[ResultFile]:
@@ -106,15 +104,16 @@ def _sent(path: Path) -> tuple[SentInstance, ...]:
     content = path.read_bytes()
     answers: Counter[str] = Counter()
     found: dict[str, SentInstance] = {}
-    whole = content[: content.rfind(b"\n") + 1]  # a line may be under way
-    for line in whole.decode().splitlines():
-        at, word, status, name = line.split(" ", 3)
-        if word in _NO_ANSWERS:
+    for line in sent_lines(whole_lines(content)):
+        if line.word in (BEGUN, ROUND):
             continue
-        file = os.fsdecode(unquote_to_bytes(name))
-        answers[file] += 1
-        found[file] = SentInstance(
-            file, word.lower(), status.strip("-"), _time(float(at)), answers[file]
+        answers[line.file] += 1
+        found[line.file] = SentInstance(
+            file=line.file,
+            verdict=line.word.lower(),
+            status="" if line.status == NO_STATUS else line.status,
+            at=_time(line.at),
+            answers=answers[line.file],
         )
     return tuple(found.values())
 

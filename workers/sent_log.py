@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote, unquote_to_bytes
 
 from shared.locked_file import LockedFile
+from shared.sent_line import BEGUN, NO_STATUS, ROUND, SentLine, sent_lines, whole_lines
 from workers.store_status import Verdict
 
 _FINAL = {Verdict.DELIVERED, Verdict.WARNING, Verdict.FAILED}
@@ -38,7 +38,7 @@ class SentLog:
         self._answers: Counter[tuple[str, int | None]] = Counter()
         self._read()
         if self._round < round_:
-            self._write("ROUND", f"{round_:04}", "")
+            self._write(ROUND, f"{round_:04}", "")
             self._begin_round(round_, time.time())
 
     @classmethod
@@ -55,7 +55,7 @@ class SentLog:
 
     def record(self, file: str, verdict: Verdict, status: int | None) -> None:
         """Appends a response; `file` is relative to the folder that is exported."""
-        self._write(verdict.name, "----" if status is None else f"{status:04X}", file)
+        self._write(verdict.name, NO_STATUS if status is None else f"{status:04X}", file)
         self._take(file, verdict, status)
 
     def answers(self, file: str, status: int | None) -> int:
@@ -82,20 +82,20 @@ class SentLog:
     def _read(self) -> None:
         content = self._held.path.read_bytes()
         # What a crash left of a line is cut off: that instance is sent again.
-        whole = content[: content.rfind(b"\n") + 1]
+        whole = whole_lines(content)
         os.ftruncate(self._held.descriptor, len(whole))
         os.lseek(self._held.descriptor, 0, os.SEEK_END)
         if not whole:
-            self._write("BEGUN", "----", "")
+            self._write(BEGUN, NO_STATUS, "")
             return
-        first, *lines = (line.split(" ", 3) for line in whole.decode().splitlines())
-        self.begun = float(first[0])
-        for at, word, status, name in lines:
-            if word == "ROUND":
-                self._begin_round(int(status), float(at))
+        first, *lines = sent_lines(whole)
+        self.begun = first.at
+        for line in lines:
+            if line.word == ROUND:
+                self._begin_round(int(line.status), line.at)
                 continue
-            file = os.fsdecode(unquote_to_bytes(name))
-            self._take(file, Verdict[word], None if status == "----" else int(status, 16))
+            status = None if line.status == NO_STATUS else int(line.status, 16)
+            self._take(line.file, Verdict[line.word], status)
 
     def _begin_round(self, number: int, at: float) -> None:
         self._round, self.begun = number, at
@@ -110,7 +110,6 @@ class SentLog:
             self.final[file] = Sent(verdict, status)
 
     def _write(self, word: str, status: str, file: str) -> None:
-        # Quoted: a program may give its results any name, with a line break in it even.
-        line = f"{time.time():.3f} {word} {status} {quote(os.fsencode(file))}\n".encode()
+        line = SentLine(time.time(), word, status, file).encode()
         if os.write(self._held.descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

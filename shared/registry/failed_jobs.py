@@ -3,9 +3,7 @@
 from redis import Redis
 
 from shared.job import DestinationState, JobState
-from shared.registry.views import JobView, list_jobs
-
-_ALL = 10**9
+from shared.registry.job_index import JobFilters, job_ids
 
 
 def failed_jobs(
@@ -19,18 +17,10 @@ def failed_jobs(
 
     With a destination, of those whose export to it failed, also where others still go on.
     """
-    states = [JobState.FAILED] + ([JobState.EXPORTING] if destination else [])
-    found = [
-        job
-        for state in states
-        for job in list_jobs(redis, state=state, ae_title=ae_title, limit=_ALL)
-        if pipeline in (None, job.pipeline) and _failed_at(job, destination)
-    ]
-    return sorted(job.id for job in found)
-
-
-def _failed_at(job: JobView, destination: str | None) -> bool:
-    if destination is None:
-        return True
-    end = job.destinations.get(destination)
-    return end is not None and end.state is DestinationState.FAILED
+    filters = JobFilters(pipeline=pipeline, ae_title=ae_title)
+    states = [JobState.FAILED]
+    if destination is not None:
+        filters |= JobFilters(destination=destination, destination_state=DestinationState.FAILED)
+        states.append(JobState.EXPORTING)
+    found = (job_ids(redis, filters | JobFilters(state=state)) for state in states)
+    return sorted(job for some in found for job in some)

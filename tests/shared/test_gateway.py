@@ -153,9 +153,11 @@ def test_an_interrupted_attempt_and_a_damaged_record_are_told(
     assert [attempt.name for attempt in files.attempts] == ["1.interrupted", "2"]
     assert not files.damaged
     (folder.path / "state.json").write_text("{")
+    (folder.path / "sent-PACS.log").write_text("what?\n")
     files = gateway.job(job_id).files
     assert files is not None
-    assert files.damaged
+    assert files.damaged == ("state.json", "sent-PACS.log")
+    assert files.sent == {}
 
 
 def test_without_the_storage_redis_says_who_sent_it(

@@ -260,3 +260,18 @@ def test_removing_a_job_leaves_the_others_alone(redis: Redis, records: JobRecord
     assert list_jobs(redis, state=JobState.QUEUED, ae_title="BRAIN") == [before]
     assert list_jobs(redis, destination="PACS") == [before]
     assert len(history(redis, other.id)) == 1
+
+
+def test_a_destination_that_is_to_be_sent_to_again_is_listed_as_such(
+    redis: Redis, records: JobRecords
+):
+    failed = DestinationEnd(state=DestinationState.FAILED, delivered=1, failed=2)
+    made = job(
+        export_to=("PACS", "ARCHIVE"), destinations=dict.fromkeys(("PACS", "ARCHIVE"), failed)
+    )
+    records.create(made, JobState.FAILED, "made")
+    records.reopen_destinations(made.id, ["PACS"])
+    for state in DestinationState:
+        at_pacs = list_jobs(redis, destination="PACS", destination_state=state)
+        assert len(at_pacs) == (state is DestinationState.PENDING)
+    assert list_jobs(redis, destination="ARCHIVE", destination_state=DestinationState.FAILED)
