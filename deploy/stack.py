@@ -39,8 +39,11 @@ class Stack:
         self._options = [] if config_path is None else ["--config", str(config_path)]
         receiver, flower = settings.receiver, settings.flower
         self.receiver_port = _port("receiver", receiver.host, receiver.port, flower.port)
-        self.flower_port = _port("flower", flower.host, flower.port, self.receiver_port)
-        taken = {self.receiver_port, self.flower_port}
+        taken = {self.receiver_port}
+        self.flower_port = flower.port
+        if flower.enabled:
+            self.flower_port = _port("flower", flower.host, flower.port, *taken)
+            taken.add(self.flower_port)
         self.tls_port = None
         if receiver.tls is not None:
             self.tls_port = _port("receiver.tls", receiver.host, receiver.tls.port, *taken)
@@ -83,8 +86,10 @@ class Stack:
         work = [
             self._worker("exports", "dispatch,export"),
             self._worker("pipelines", "pipeline"),
-            self._flower(),
         ]
+        if self.settings.flower.enabled:
+            # Nobody waits until it answers: no instance depends on it.
+            work.append(self._penstock("flower", "flower", grace=_MARGIN))
         server = [] if self.server_port is None else [[self._server(self.server_port)]]
         return [*server, work, [self._receiver()]]
 
@@ -115,15 +120,6 @@ class Stack:
         grace = self.settings.workers.drain_timeout + _MARGIN
         return self._penstock(
             name, "work", "--queues", queues, "--name", name, grace=grace, rereads=True
-        )
-
-    def _flower(self) -> Part:
-        flower = self.settings.flower
-        return self._penstock(
-            "flower",
-            "flower",
-            grace=_MARGIN,
-            is_ready=lambda: accepts_connections(flower.host, flower.port),
         )
 
     def _penstock(

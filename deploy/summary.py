@@ -1,16 +1,15 @@
 """What `penstock up` says of itself: where to send, what becomes of it, what is wrong."""
 
-import socket
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.address import address, flower_address
 from shared.settings import Settings
-from shared.settings.fields import format_duration
+from shared.settings.fields import format_duration, is_loopback
 from shared.settings.sections import Receiver
 from shared.tree import StorageTree, Usage
 
@@ -50,7 +49,7 @@ def _addresses(settings: Settings, embedded_server: bool) -> Table:
     table = Table.grid(padding=(0, 2))
     for label, value in (
         *_receiving(settings.receiver),
-        ("Flower", f"http://{_address(settings.flower.host, settings.flower.port)}"),
+        ("Flower", flower_address(settings.flower) or "not enabled"),
         *_http(settings),
         ("storage", str(root)),
         ("Redis", f"embedded, data in {root / 'redis'}" if embedded_server else _redis(settings)),
@@ -61,21 +60,15 @@ def _addresses(settings: Settings, embedded_server: bool) -> Table:
 
 def _receiving(receiver: Receiver) -> Iterator[tuple[str, str]]:
     if receiver.plain:
-        yield "send to", _address(receiver.host, receiver.port)
+        yield "send to", address(receiver.host, receiver.port)
     if receiver.tls is not None:
-        yield "with TLS to", _address(receiver.host, receiver.tls.port)
+        yield "with TLS to", address(receiver.host, receiver.tls.port)
 
 
 def _http(settings: Settings) -> Iterator[tuple[str, str]]:
     http = settings.receiver.http
     if http.port is not None:
-        yield "metrics", f"http://{_address(http.host, http.port)}/metrics"
-
-
-def _address(host: str, port: int) -> str:
-    """As a peer would write it: for a host that means every interface, this machine's name."""
-    shown = socket.gethostname() if host in ("0.0.0.0", "::", "") else host
-    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+        yield "metrics", f"http://{address(http.host, http.port)}/metrics"
 
 
 def _redis(settings: Settings) -> str:
@@ -87,19 +80,12 @@ def _redis(settings: Settings) -> str:
 
 def _defaults_note(settings: Settings) -> Text:
     entry, storage = settings.ae_titles[0], settings.storage
-    only_here = " from this machine only" if _is_loopback(settings.receiver.host) else ""
+    only_here = " from this machine only" if is_loopback(settings.receiver.host) else ""
     return Text(
         f"No penstock.toml: the defaults apply. {entry.title} takes instances{only_here} and keeps"
         f" them in {storage.root / 'deliveries'} for {format_duration(storage.job_retention)}."
         " `penstock config init` writes a commented penstock.toml."
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _warnings(settings: Settings, usage: Usage) -> Iterator[str]:

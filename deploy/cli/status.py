@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.address import flower_address
 from deploy.cli.common import ExitCode, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import gateway
@@ -25,9 +26,12 @@ def status(
         return
     with gateway(settings) as found:
         status = found.status()
+    flower = flower_address(settings.flower)
     if as_json:
-        typer.echo(to_json(status, faults=status.faults))
+        typer.echo(to_json(status, faults=status.faults, flower=flower))
     else:
         output().print(status_screen(status))
+        if flower is not None:
+            typer.echo(f"Flower  {flower}")
     if status.faults:
         raise typer.Exit(ExitCode.FAILED)

@@ -117,6 +117,14 @@ def _resolve_sop_class(value: str) -> str:
     return uid
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there; a name counts by what it says."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def caller_matches(caller: str, calling_ae_title: str, address: str) -> bool:
     """Whether an allowed caller (`"MR02"` or `"MR02@10.1.2.0/24"`) is this peer."""
     title, _, network = caller.partition("@")

@@ -21,7 +21,8 @@ from shared.settings.model import ENV_PREFIX, Settings
 DEFAULT_FILE = Path("penstock.toml")
 _FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
 _SECRETS_VARIABLE = f"{ENV_PREFIX}SECRETS_DIR"
-_SECRET = "redis"  # this section may hold a password: no value of it in an error
+# Who holds a password, or may be given one by mistake: no value of theirs in an error.
+_SECRETS = (("redis",), ("flower", "basic_auth"), ("flower", "login"))
 
 
 class InvalidSettingsError(Exception):
@@ -117,10 +118,17 @@ def _faults(error: ValidationError) -> Iterator[str]:
         field = ".".join(map(str, place))
         if each["type"] == "extra_forbidden":
             yield f"{field}: no such setting"
-        elif each["type"] == "missing" or place[0] == _SECRET:
+        elif each["type"] == "missing" or _may_hold_a_secret(place):
             yield f"{field}: {message}"
         else:
             yield f"{field}: {message} (is {reprlib.repr(each['input'])})"
+
+
+def _may_hold_a_secret(place: tuple[int | str, ...]) -> bool:
+    """Whether it is one of the secret places, within one, or around one."""
+    return any(
+        all(mine == its for mine, its in zip(place, secret, strict=False)) for secret in _SECRETS
+    )
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from pydantic import PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.settings.fields import Name
+from shared.settings.fields import Name, is_loopback
+from shared.settings.flower import Flower
 from shared.settings.sections import (
     AeTitleEntry,
     Destination,
     Dicom,
     Exporter,
-    Flower,
     ForwardPipeline,
     Log,
     Pipeline,
@@ -93,6 +93,11 @@ class Settings(BaseSettings):
             faults.append(
                 "receiver.allowed_calling: empty, and verify_calling_ae_title is true:"
                 " nobody could associate"
+            )
+        if not is_loopback(self.flower.host) and not self.flower.asks_who:
+            faults.append(
+                f"flower.host: {self.flower.host!r} is not loopback,"
+                " so basic_auth or [flower.login] must say who may look"
             )
         return faults
 

@@ -252,11 +252,6 @@ class Workers(Section):
         return self
 
 
-class Flower(Section):
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 5555
-
-
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"

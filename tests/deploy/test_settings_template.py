@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings, load
+from shared.settings.flower import Flower, Login
 from shared.settings.sections import (
     AeTitleEntry,
     CommandPipeline,
     Destination,
     Dicom,
     Exporter,
-    Flower,
     ForwardPipeline,
     Http,
     Log,
@@ -66,12 +66,16 @@ SECTIONS: dict[str, type[Section]] = {
     "redis": Redis,
     "workers": Workers,
     "flower": Flower,
+    "flower.login": Login,
     "log": Log,
 }
 # Explained in one place and good for another, so not twice.
-ELSEWHERE = {("ae_titles", "pipelines"), ("receiver", "tls"), ("receiver", "http")} | {
-    ("pipelines.brain-segmentation", key) for key in ForwardPipeline.model_fields
-}
+ELSEWHERE = {
+    ("ae_titles", "pipelines"),
+    ("receiver", "tls"),
+    ("receiver", "http"),
+    ("flower", "login"),
+} | {("pipelines.brain-segmentation", key) for key in ForwardPipeline.model_fields}
 KEYS = {(where, key) for where, section in SECTIONS.items() for key in section.model_fields}
 
 

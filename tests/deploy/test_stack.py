@@ -71,6 +71,18 @@ def test_the_intake_opens_last_and_the_records_come_first() -> None:
     assert names == [["redis"], ["exports", "pipelines", "flower"], ["receiver"]]
 
 
+def test_flower_is_left_out_where_it_is_not_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_FLOWER__ENABLED", "false")
+    with Stack(load()) as stack:
+        assert "flower" not in by_name(stack)
+    assert "not enabled" in described(load())
+
+
+def test_nothing_waits_until_flower_answers() -> None:
+    with Stack(load()) as stack:
+        assert by_name(stack)["flower"].is_ready is None
+
+
 def test_the_parts_are_the_commands_verbs_with_the_same_settings_file() -> None:
     with Stack(load(), Path("/etc/site.toml")) as stack:
         parts = by_name(stack)
@@ -167,6 +179,7 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(
 
 def test_a_host_that_is_not_ours_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_FLOWER__HOST", "192.0.2.1")
+    monkeypatch.setenv("PENSTOCK_FLOWER__BASIC_AUTH", "user:password")
     with pytest.raises(PortUnavailableError, match=r"^flower: "):
         Stack(load())
 
@@ -209,6 +222,13 @@ def test_it_says_who_gets_what_and_where_to_send() -> None:
     assert f"http://127.0.0.1:{stack.flower_port}" in text
     assert f"embedded, data in {stack.settings.storage.root / 'redis'}" in text
     assert "No penstock.toml" not in text
+
+
+def test_the_address_of_flower_has_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_FLOWER__URL_PREFIX", "monitor/flower")
+    with Stack(load()) as stack:
+        port = stack.flower_port
+        assert f"http://127.0.0.1:{port}/monitor/flower" in described(stack.settings)
 
 
 def test_for_every_interface_it_names_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

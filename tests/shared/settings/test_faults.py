@@ -154,6 +154,11 @@ BRAIN = '[[ae_titles]]\ntitle = "BRAIN"\npipeline = "keep"\n'
             " to say whose pipeline unknown called titles get",
         ),
         (
+            '[flower]\nhost = "0.0.0.0"\n',
+            "flower.host: '0.0.0.0' is not loopback,"
+            " so basic_auth or [flower.login] must say who may look",
+        ),
+        (
             "[receiver]\nverify_calling_ae_title = true\n",
             "receiver.allowed_calling: empty, and verify_calling_ae_title is true:"
             " nobody could associate",
