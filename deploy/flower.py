@@ -1,10 +1,13 @@
 """Flower, the dashboard: what the workers do now. The job records say what became of a job."""
 
+import asyncio
 import os
+import signal
 from typing import Any
 
 import flower.options  # noqa: F401, defines them
 import structlog
+from tornado.ioloop import IOLoop
 from tornado.options import options
 
 from deploy.flower_rows import rows_file
@@ -34,7 +37,18 @@ def run(settings: Settings, url: str) -> None:
     for name, value in _options(settings).items():
         setattr(options, name, value)
     os.environ.update(_variables(settings.flower.login))
+    IOLoop.current().add_callback(_stop_between_callbacks)
     celery_app(url).start(["flower"])
+
+
+def _stop_between_callbacks() -> None:
+    """In the place of Flower's handler, which raises wherever it is.
+
+    Where that is the start of a thread, nothing ends that thread, and Flower waits for it forever.
+    """
+    loop = asyncio.get_running_loop()
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(stop, loop.stop)
 
 
 def _only_our_settings() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import tomli_w
 
 from deploy.system import accepts_connections, free_port
+from tests.support.flower import write_deadly_rows
 from tests.support.gateway import HOST, REPOSITORY
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
@@ -115,6 +116,27 @@ def test_a_part_that_dies_is_restarted_and_said_so(tmp_path: Path) -> None:
             wait_for(lambda part=part, old=old: gateway.pid_of(part) != old, 30)  # type: ignore[misc]
         assert gateway.said.count('"event": "part_died"') == 3
         wait_for(lambda: accepts_connections(HOST, gateway.port))
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(40) == 0
+
+
+def test_flower_may_die_whatever_of_and_nobody_else_notices(tmp_path: Path) -> None:
+    write_deadly_rows(tmp_path / "storage" / "flower")
+    with up(tmp_path) as gateway:
+        first = gateway.pid_of("flower")
+        others = {part: gateway.pid_of(part) for part in ("receiver", "exports", "pipelines")}
+        wait_for(lambda: accepts_connections(HOST, gateway.flower_port), 60)
+        second = gateway.pid_of("flower")
+        assert second != first
+
+        os.kill(second, signal.SIGKILL)
+        sent = ["storescu", "-aec", "SLEEPY", HOST, str(gateway.port)]
+        subprocess.run([*sent, str(sample_file("CT_small.dcm"))], check=True)
+        wait_for(lambda: "running" in gateway.penstock("jobs"), 30)
+        wait_for(lambda: gateway.pid_of("flower") != second, 30)
+        wait_for(lambda: accepts_connections(HOST, gateway.flower_port), 30)
+        assert {part: gateway.pid_of(part) for part in others} == others
+        assert f"http://{HOST}:{gateway.flower_port}" in gateway.penstock("status")
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.process.wait(40) == 0
 

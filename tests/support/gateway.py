@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import tomli_w
@@ -61,6 +61,7 @@ class Gateway:
         folder: Path,
         parts: Sequence[str] = ("receiver", "exports", "pipelines"),
         periods: Mapping[str, Any] = _SHORT,
+        environment: Mapping[str, str] = MappingProxyType({}),
         **sections: Any,
     ) -> None:
         self.folder = folder
@@ -69,7 +70,8 @@ class Gateway:
         self.tree = StorageTree(folder / "storage")
         self.config = folder / "penstock.toml"
         self.server = EmbeddedServer(folder / "storage" / "redis")
-        self._parts = parts
+        self.parts = parts
+        self._environment = {**_ENVIRONMENT, **environment}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         settings: dict[str, Any] = {
             "storage": {"root": "storage", "watermark_percent": 100, "reserve_gb": 0},
@@ -91,9 +93,9 @@ class Gateway:
     def __enter__(self) -> "Gateway":
         self.tree.create()
         self.server.start()
-        for name in self._parts:
+        for name in self.parts:
             self.start(name)
-        if "receiver" in self._parts:
+        if "receiver" in self.parts:
             wait_for(lambda: accepts_connections(HOST, self.port), 30)
         return self
 
@@ -123,7 +125,7 @@ class Gateway:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=_ENVIRONMENT,
+                env=self._environment,
             )
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
@@ -166,7 +168,7 @@ class Gateway:
             capture_output=True,
             text=True,
             timeout=60,
-            env=_ENVIRONMENT,
+            env=self._environment,
         )
 
     def storescu(self, *words: str | Path, called: str) -> "subprocess.CompletedProcess[str]":
