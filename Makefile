@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -q -y --no-install-recommends
 
-.PHONY: demo up test bench soak fuzz lint format clean
+.PHONY: demo up test bench soak fuzz screenshot lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/penstock demo
@@ -33,6 +33,13 @@ fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzz.run_atheris .fuzz tests/fuzz/corpus tests/fuzz/regressions \
 	  -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=16384 \
 	  -artifact_prefix=tests/fuzz/regressions/
+
+# Flower in a real browser, and the picture of it in docs/dashboard.md.
+screenshot: $(VENV)/installed-dev peers
+	command -v chromium >/dev/null \
+	  || { $(SUDO) apt-get update -q && $(APT) chromium fonts-dejavu-core; }
+	$(BIN)/pip install -q 'playwright>=1.50'
+	$(BIN)/pytest -m browser
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from typing import Any
 
@@ -21,7 +22,8 @@ _HANDLERS = {
     "gitlab": "flower.views.auth.GitLabLoginHandler",
     "oidc": "deploy.oidc.OidcLoginHandler",
 }
-_COLUMNS = "name,uuid,state,retries,exception,received,started,runtime,worker"
+_COLUMNS = "name,uuid,state,retries,received,runtime,worker,exception"
+_REASON = re.compile(r"Step\w+Error\((?P<quote>['\"])(?P<words>.*)(?P=quote)\)")
 _MOST_TASKS = 10_000
 _FORGET_WORKERS = 24 * 3600  # seconds
 
@@ -68,6 +70,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "basic_auth": [credential.get_secret_value() for credential in section.basic_auth],
         "read_only": section.read_only,
         "tasks_columns": _COLUMNS,
+        "format_task": _with_plain_reason,
         "max_tasks": _MOST_TASKS,
         "purge_offline_workers": _FORGET_WORKERS,
         "conf": os.devnull,  # else a flowerconfig.py of the working directory is run
@@ -75,6 +78,13 @@ def _options(settings: Settings) -> dict[str, Any]:
         **_persistence(settings),
         **_login(section.login),
     }
+
+
+def _with_plain_reason(task: Any) -> Any:
+    """A task as the pages show it: of an exception as Celery writes it down, our words."""
+    if task.exception and (reason := _REASON.search(task.exception)):
+        task.exception = reason["words"]
+    return task
 
 
 def _persistence(settings: Settings) -> dict[str, Any]:

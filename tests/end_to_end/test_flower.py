@@ -65,7 +65,18 @@ def test_a_step_that_failed_for_good_is_shown_with_its_reason(tmp_path: Path) ->
         gateway.storescu(sample_file("CT_small.dcm"), called="BROKEN")
         job = gateway.wait_for_job(JobState.FAILED)
         row = wait_for(lambda: _row_in(gateway, job.id, "FAILURE"))
-        assert "exit code 1" in row["exception"]
+        assert row["exception"] == "StepFailedError('exit code 1 (attempt 1 of 1)')"
+        (shown,) = (row for row in _page(gateway) if row["uuid"] == job.id)
+        assert shown["exception"] == "exit code 1 (attempt 1 of 1)"  # the reason alone
+
+
+_TABLE = "/tasks/datatable?draw=1&start=0&length=50&order[0][column]=0&columns[0][data]=name"
+
+
+def _page(gateway: Gateway) -> list[dict[str, Any]]:
+    """The rows of the page of tasks, as its table asks for them."""
+    page: list[dict[str, Any]] = json.loads(ask(gateway, _TABLE).text)["data"]
+    return page
 
 
 def _row_in(gateway: Gateway, step: str, state: str) -> dict[str, Any]:
@@ -114,9 +125,8 @@ def test_nothing_that_it_shows_is_of_the_patient(tmp_path: Path) -> None:
         tasks = wait_for(lambda: _all_over(gateway, 4), 30)
         assert {task["state"] for task in tasks.values()} == {"SUCCESS", "FAILURE"}
         workers = wait_for(lambda: _known_workers(gateway), 30)
-        datatable = "draw=1&start=0&length=50&order[0][column]=0&columns[0][data]=name"
         pages = [
-            *("/", "/workers", "/tasks", f"/tasks/datatable?{datatable}", "/broker", "/metrics"),
+            *("/", "/workers", "/tasks", _TABLE, "/broker", "/metrics"),
             *("/api/tasks", "/api/task/types", "/api/queues/length", "/api/workers"),
             *(f"/{kind}/{task}" for kind in ("task", "api/task/info") for task in tasks),
             *(f"/worker/{worker}" for worker in workers),
