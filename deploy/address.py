@@ -15,4 +15,5 @@ def flower_address(flower: Flower) -> str | None:
     """Of its page; None where none is served, or at a port that was not picked yet."""
     if not flower.enabled or not flower.port:
         return None
-    return f"http://{address(flower.host, flower.port)}/{flower.url_prefix or ''}".rstrip("/")
+    below = f"/{flower.url_prefix}/" if flower.url_prefix else ""  # without the slash, it is a 404
+    return f"http://{address(flower.host, flower.port)}{below}"

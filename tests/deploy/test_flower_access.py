@@ -95,6 +95,7 @@ def test_workers_can_be_changed_only_where_that_is_asked_for(
 def test_behind_a_prefix_everything_is_below_it(tmp_path: Path) -> None:
     with serving(tmp_path, url_prefix="monitor/flower") as gateway:
         up(gateway)
+        assert ask(gateway, "/monitor/flower/").status == 200
         page = ask(gateway, "/monitor/flower/tasks")
         assert page.status == 200
         assert "/monitor/flower/static/" in page.text

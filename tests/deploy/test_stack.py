@@ -228,7 +228,7 @@ def test_the_address_of_flower_has_its_prefix(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PENSTOCK_FLOWER__URL_PREFIX", "monitor/flower")
     with Stack(load()) as stack:
         port = stack.flower_port
-        assert f"http://127.0.0.1:{port}/monitor/flower" in described(stack.settings)
+        assert f"http://127.0.0.1:{port}/monitor/flower/" in described(stack.settings)
 
 
 def test_for_every_interface_it_names_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
