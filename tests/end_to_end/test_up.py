@@ -26,6 +26,7 @@ class Up:
     def __init__(self, folder: Path) -> None:
         self.port = free_port(HOST)
         self.flower_port = free_port(HOST, [self.port])
+        self.sleeper = f"sleep {self.port}"  # of this gateway alone
         self.log = folder / "up.log"
         self._config = folder / "penstock.toml"
         self._config.write_text(
@@ -38,7 +39,10 @@ class Up:
                     "ae_titles": [{"title": "SLEEPY", "pipeline": "sleep"}],
                     "pipelines": {
                         # A shell, so that the sleeper is a child's child.
-                        "sleep": {"kind": "command", "command": ["sh", "-c", "sleep 1234 & wait"]}
+                        "sleep": {
+                            "kind": "command",
+                            "command": ["sh", "-c", f"{self.sleeper} & wait"],
+                        }
                     },
                 }
             )
@@ -60,6 +64,11 @@ class Up:
             self._argv(*words), capture_output=True, text=True, env=ENVIRONMENT, check=True
         )
         return run.stdout
+
+    def send(self) -> None:
+        """A delivery, whose pipeline sleeps."""
+        sent = ["storescu", "-aec", "SLEEPY", HOST, str(self.port)]
+        subprocess.run([*sent, str(sample_file("CT_small.dcm"))], check=True)
 
     def pid_of(self, part: str) -> int:
         """Of the newest process of a part."""
@@ -96,14 +105,13 @@ def test_up_runs_everything_and_ctrl_c_ends_everything_childrens_children_too(
         assert f"{HOST}:{gateway.port}" in gateway.said
         assert f"http://{HOST}:{gateway.flower_port}" in gateway.said
         assert "SLEEPY" in gateway.said
-        sent = ["storescu", "-aec", "SLEEPY", HOST, str(gateway.port)]
-        subprocess.run([*sent, str(sample_file("CT_small.dcm"))], check=True)
-        wait_for(lambda: "sleep 1234" in _running("sleep 1234"))
+        gateway.send()
+        wait_for(lambda: gateway.sleeper in _running(gateway.sleeper))
         assert "running" in gateway.penstock("jobs")
 
         gateway.process.send_signal(signal.SIGINT)
         assert gateway.process.wait(40) == 0
-        assert "sleep 1234" not in _running("sleep 1234")
+        assert gateway.sleeper not in _running(gateway.sleeper)
         assert _running(str(tmp_path)) == []
         assert not accepts_connections(HOST, gateway.port)
 
@@ -130,8 +138,7 @@ def test_flower_may_die_whatever_of_and_nobody_else_notices(tmp_path: Path) -> N
         assert second != first
 
         os.kill(second, signal.SIGKILL)
-        sent = ["storescu", "-aec", "SLEEPY", HOST, str(gateway.port)]
-        subprocess.run([*sent, str(sample_file("CT_small.dcm"))], check=True)
+        gateway.send()
         wait_for(lambda: "running" in gateway.penstock("jobs"), 30)
         wait_for(lambda: gateway.pid_of("flower") != second, 30)
         wait_for(lambda: accepts_connections(HOST, gateway.flower_port), 30)
@@ -143,6 +150,8 @@ def test_flower_may_die_whatever_of_and_nobody_else_notices(tmp_path: Path) -> N
 
 def test_a_hangup_has_receiver_and_workers_read_their_settings_again(tmp_path: Path) -> None:
     with up(tmp_path) as gateway:
+        gateway.send()
+        wait_for(lambda: "running" in gateway.penstock("jobs"), 30)  # both workers are at work
         parts = {part: gateway.pid_of(part) for part in ("receiver", "exports", "pipelines")}
         gateway.process.send_signal(signal.SIGHUP)
         wait_for(lambda: gateway.said.count("settings read") == len(parts), 30)
