@@ -30,8 +30,8 @@ def status(
     if as_json:
         typer.echo(to_json(status, faults=status.faults, flower=flower))
     else:
-        output().print(status_screen(status))
         if flower is not None:
-            typer.echo(f"Flower  {flower}")
+            typer.echo(f"Flower: {flower}\n")
+        output().print(status_screen(status))
     if status.faults:
         raise typer.Exit(ExitCode.FAILED)
