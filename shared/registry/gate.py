@@ -5,9 +5,10 @@ newest token and a lease; both are kept here, by the server's clock.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import cast
 
 from redis import Redis
 
@@ -16,6 +17,10 @@ from shared.registry import keys, scripts
 _GRANTS_AT_ONCE = 16
 _KEEP_FINISHED = 24 * 3600.0
 _PLACES_LAST = 10.0
+_KEEP_REMOVING = 300.0  # far longer than anybody acts on what was read before
+
+_ENDED = ("done", "failed")
+_WAITING = ("waiting", "retrying")
 
 
 class Queue(StrEnum):
@@ -116,6 +121,38 @@ class Gate:
         True while a run of it has still to stop, which its beat will tell.
         """
         return bool(scripts.run(self._redis, "withdraw", step_id))
+
+    def forget_end(self, step_id: str) -> None:
+        """Lets a step that has ended be submitted anew; one under way stays as it is."""
+        scripts.run(self._redis, "forget", step_id, *_ENDED)
+
+    def forget(self, step_id: str) -> bool:
+        """Forgets a step that nobody is at: ended, or not begun; False while it is at work."""
+        return not scripts.run(self._redis, "forget", step_id, *_ENDED, *_WAITING)
+
+    def retire(self, step_ids: Iterable[str]) -> bool:
+        """Takes the steps of what is about to be removed to `removing`, all or none of them.
+
+        False if one of them is waiting, due later, granted or running. From a yes on no submit
+        brings them back for minutes, so that the removal and a retry cannot both win.
+        """
+        return bool(scripts.run(self._redis, "retire", _ms(_KEEP_REMOVING), *step_ids))
+
+    def waiting(self) -> dict[str, str]:
+        """The steps that wait for a place or a time, and the job of each ('' for dispatches)."""
+        found: dict[str, str] = {}
+        for queue in Queue:
+            for lane in cast("set[str]", self._redis.smembers(keys.LANES + queue)):
+                for index in (keys.WAITING, keys.DUE):
+                    ids = cast("list[str]", self._redis.zrange(index + lane, 0, -1))
+                    found |= zip(ids, self._jobs_of(ids), strict=True)
+        return found
+
+    def _jobs_of(self, step_ids: list[str]) -> list[str]:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for step_id in step_ids:
+                pipeline.hget(keys.STEP + step_id, "job")
+            return [job or "" for job in pipeline.execute()]
 
     def grant(self, queue: Queue) -> list[Grant]:
         """Admits what caps and places allow, oldest first; the caller publishes each."""

@@ -3,6 +3,8 @@
 local job, state, created = unpack(ARGV, 1, 3)
 local count = tonumber(ARGV[9])
 if redis.call('EXISTS', JOB .. job) == 1 then return 0 end
+-- Its folder is about to go (`retire`): who read it before must not bring the record back.
+if redis.call('HGET', STEP .. job, 'state') == 'removing' then return 0 end
 redis.call('HSET', JOB .. job, 'id', job, 'state', state, 'created', created, 'updated', now(),
   unpack(ARGV, 10, 9 + count))
 for i = 10 + count, #ARGV, 2 do

@@ -1,0 +1,12 @@
+-- how long it is remembered (ms), step, step, ... -> 1: they are `removing`, and nobody's submit
+-- brings them back while that stands; 0: one of them is under way, and all stay as they are
+for i = 2, #ARGV do
+  local state = redis.call('HGET', STEP .. ARGV[i], 'state')
+  if state and state ~= 'done' and state ~= 'failed' and state ~= 'removing' then return 0 end
+end
+for i = 2, #ARGV do
+  redis.call('HSETNX', STEP .. ARGV[i], 'lane', '')
+  redis.call('HSET', STEP .. ARGV[i], 'state', 'removing', 'token', '')
+  redis.call('PEXPIRE', STEP .. ARGV[i], ARGV[1])
+end
+return 1
