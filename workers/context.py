@@ -1,8 +1,14 @@
 """What a worker process has at hand; made once, given to whoever needs it."""
 
+import socket
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from shared.announce import leases
+from shared.broker import celery_app
+from shared.ids import new_id
+from shared.registry.connection import connect
 from shared.registry.gate import Gate
 from shared.registry.jobs import JobRecords
 from shared.settings import Settings
@@ -33,3 +39,26 @@ class WorkerContext:
     @property
     def settings(self) -> Settings:
         return self.live.now
+
+
+def connected(
+    settings: Settings, url: str, name: str, *, patience: int = 0, fixed: Iterable[str] = ()
+) -> WorkerContext:
+    """A process's surroundings; no connection is opened yet.
+
+    Args:
+        patience: tries, about a second apart, to say what must be said.
+        fixed: the settings that this process cannot change.
+    """
+    patient, hasty = connect(url, patience=patience), connect(url)
+    periods = leases(settings)
+    return WorkerContext(
+        name=f"{name}@{socket.gethostname()}/{new_id()}",
+        live=LiveSettings(settings, fixed),
+        tree=StorageTree(settings.storage.root),
+        gate=Gate(patient, periods),
+        records=JobRecords(patient),
+        hasty_gate=Gate(hasty, periods),
+        hasty_records=JobRecords(hasty),
+        line=StepLine(Gate(hasty, periods), celery_app(url)),
+    )

@@ -7,18 +7,10 @@ from collections.abc import Sequence
 import structlog
 from celery import signals
 
-from shared.announce import leases
-from shared.broker import celery_app
-from shared.ids import new_id
-from shared.registry.connection import connect
-from shared.registry.gate import Gate, Queue
-from shared.registry.jobs import JobRecords
+from shared.registry.gate import Queue
 from shared.settings import Settings
-from shared.settings.live import LiveSettings
-from shared.step_line import StepLine
-from shared.tree import StorageTree
 from workers.app import worker_app
-from workers.context import WorkerContext
+from workers.context import WorkerContext, connected
 from workers.housekeeping import Housekeeping
 from workers.places import Places
 from workers.reconciler import Reconciler
@@ -45,7 +37,7 @@ _PATIENCE = 600  # tries, about a second apart, to say what must be said
 
 def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int:
     """Works until SIGTERM, then ends what runs within the drain time. Returns the exit code."""
-    context = _context(settings, url, name)
+    context = connected(settings, url, name, patience=_PATIENCE, fixed=_FIXED)
     context.tree.create()
     places = {queue: _threads(settings, queue) for queue in queues}
     here = Places(context, places)
@@ -79,21 +71,6 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
     for ticker in tickers:
         ticker.stop()
     return 0
-
-
-def _context(settings: Settings, url: str, name: str) -> WorkerContext:
-    patient, hasty = connect(url, patience=_PATIENCE), connect(url)
-    periods = leases(settings)
-    return WorkerContext(
-        name=f"{name}@{socket.gethostname()}/{new_id()}",
-        live=LiveSettings(settings, _FIXED),
-        tree=StorageTree(settings.storage.root),
-        gate=Gate(patient, periods),
-        records=JobRecords(patient),
-        hasty_gate=Gate(hasty, periods),
-        hasty_records=JobRecords(hasty),
-        line=StepLine(Gate(hasty, periods), celery_app(url)),
-    )
 
 
 def _threads(settings: Settings, queue: Queue) -> int:

@@ -69,19 +69,10 @@ class Reconciler:
         self._epoch = epoch
 
     def _submit_dispatch(self, delivery_id: str) -> None:
-        tree = self._context.tree
-        for parent in (tree.committed, tree.deliveries):
-            try:
-                delivery = read_delivery(parent / delivery_id)
-            except FileNotFoundError:
-                continue
-            except ValidationError:
-                log.error("damaged delivery.json", delivery=delivery_id)
-                return
-            entry = self._context.settings.ae_title(delivery.ae_title)
-            priority = entry.priority if entry else "normal"
-            self._context.line.submit(dispatch_step(delivery_id, priority))
-            return
+        try:
+            submit_dispatch(self._context, delivery_id)
+        except ValidationError:
+            log.error("damaged delivery.json", delivery=delivery_id)
 
     def _advance(self, job_id: str) -> None:
         folder = JobFolder(self._context.tree, job_id)
@@ -99,3 +90,21 @@ class Reconciler:
             self._settled.add(job_id)
         elif job.state in _AT_REST:
             self._at_rest[job_id] = written
+
+
+def submit_dispatch(context: WorkerContext, delivery_id: str) -> None:
+    """For a delivery that is committed, or dispatched by half.
+
+    Raises:
+        pydantic.ValidationError: its record is damaged.
+        redis.RedisError: Redis is away.
+    """
+    for parent in (context.tree.committed, context.tree.deliveries):
+        try:
+            delivery = read_delivery(parent / delivery_id)
+        except FileNotFoundError:
+            continue
+        entry = context.settings.ae_title(delivery.ae_title)
+        priority = entry.priority if entry else "normal"
+        context.line.submit(dispatch_step(delivery_id, priority))
+        return

@@ -23,6 +23,8 @@ VERBS: Final = {
     "status": Verb("Look", "deploy.cli.status", "status"),
     "associations": Verb("Look", "deploy.cli.associations", "associations"),
     "jobs": Verb("Look", "deploy.cli.jobs", "app"),
+    "aborted": Verb("Decide", "deploy.cli.aborted", "app"),
+    "quarantine": Verb("Decide", "deploy.cli.quarantine", "app"),
     "echo": Verb("DICOM", "deploy.cli.dicom", "echo"),
     "send": Verb("DICOM", "deploy.cli.dicom", "send"),
     "config": Verb("Settings", "deploy.cli.config", "app"),

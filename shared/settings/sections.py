@@ -39,6 +39,10 @@ class Storage(Section):
     durability: Literal["association", "instance"] = "association"
     aborted_retention: Seconds = 24 * HOUR
     job_retention: Seconds = 7 * DAY
+    cancelled_retention: Seconds | None = None  # unset: as job_retention
+    failed_retention: Seconds | None = None  # unset: until a person decides
+    quarantine_retention: Seconds | None = None  # unset: until a person decides
+    trash_retention: Seconds = 0
 
     @model_validator(mode="after")
     def _released_on_the_side_where_there_is_room(self) -> "Storage":
@@ -243,6 +247,7 @@ class Workers(Section):
     beat: Seconds = 5
     tick: Seconds = 0.5
     reconcile: Seconds = 10
+    housekeeping: Seconds = MINUTE
     drain_timeout: Seconds = 30
 
     @model_validator(mode="after")

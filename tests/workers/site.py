@@ -3,7 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +43,11 @@ class Given(NamedTuple):
     data_set: bytes = data_set(100)
     sop_class: str = CT
     transfer_syntax: str = EXPLICIT
+
+
+def id_of(age: timedelta) -> str:
+    """An id as it was made that long ago."""
+    return f"{datetime.now(UTC) - age:%Y%m%dT%H%M%S}{new_id()[15:]}"
 
 
 def write_instance(path: Path, given: Given) -> FileMeta:
@@ -105,7 +110,7 @@ class Site:
 
     def commit(self, *instances: Given, **fields: Any) -> str:
         """A committed delivery, as a receiver leaves it; its id."""
-        delivery_id = new_id()
+        delivery_id = str(fields.get("id") or new_id())
         folder = self.tree.committed / delivery_id
         folder.mkdir()
         for given in instances:
@@ -177,16 +182,16 @@ class Site:
     def export(self, job_id: str, destination: str = "PACS") -> Outcome:
         return self.perform(export, export_step(self.folder(job_id).read(), destination))
 
-    def dispatched(self, *instances: Given) -> str:
+    def dispatched(self, *instances: Given, **fields: Any) -> str:
         """The one job of a delivery that is dispatched."""
-        delivery_id = self.commit(*instances)
+        delivery_id = self.commit(*instances, **fields)
         assert self.dispatch(delivery_id) == Done()
         (job,) = (job for job in self.jobs() if job.delivery == delivery_id)
         return job.id
 
-    def exporting(self, *instances: Given) -> str:
+    def exporting(self, *instances: Given, **fields: Any) -> str:
         """A job whose pipeline, a forward, is through."""
-        job_id = self.dispatched(*instances)
+        job_id = self.dispatched(*instances, **fields)
         assert self.run_pipeline(job_id) == Done()
         return job_id
 

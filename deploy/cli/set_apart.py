@@ -1,0 +1,72 @@
+"""What `penstock aborted` and `penstock quarantine` share: how errors end, how things are said."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from redis import RedisError
+
+from deploy.cli.common import ExitCode, fail
+from deploy.cli.records import redis_url
+from shared.decision import DecidedAlreadyError, RefusedError, UnknownDeliveryError
+from shared.delivery import Delivery
+from shared.settings import Settings
+from workers.context import WorkerContext, connected
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="A delivery's id, or its end")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
+
+
+@contextmanager
+def acting() -> Iterator[None]:
+    """Each way in which an act can fail has its exit code, and words."""
+    try:
+        yield
+    except (UnknownDeliveryError, RefusedError) as error:
+        fail(str(error))
+    except DecidedAlreadyError as error:
+        typer.echo(f"{error} was committed before; nothing to do")
+    except RedisError as error:
+        message = f"Redis does not answer: {type(error).__name__}; nothing was changed"
+        fail(message, ExitCode.UNAVAILABLE)
+    except OSError as error:
+        fail(f"the storage failed: {error.strerror}")
+
+
+def context_of(settings: Settings) -> WorkerContext:
+    return connected(settings, redis_url(settings), "command")
+
+
+def told(announced: bool) -> str:
+    if announced:
+        return "its dispatch is submitted"
+    return "Redis does not answer: a worker finds it by itself once it does"
+
+
+def instant(at: datetime | None, none: str) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at else none
+
+
+def as_json(delivery: Delivery | None, **fields: Any) -> dict[str, Any]:
+    """A delivery with its instances counted, and what else there is to say of it."""
+    known = delivery.model_dump(mode="json", exclude={"instances"}) if delivery else {}
+    if delivery:
+        known["instances"] = len(delivery.instances)
+        known["size"] = size(delivery)
+    return known | {name: _plain(value) for name, value in fields.items()}
+
+
+def size(delivery: Delivery) -> int:
+    """Bytes of its files."""
+    return sum(instance.size for instance in delivery.instances)
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
