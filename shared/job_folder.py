@@ -1,8 +1,7 @@
 """A job's folder: `jobs/<id>/` with its input, its attempts and what is done already."""
 
 import contextlib
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,9 +48,25 @@ class JobFolder:
         """
         return (self.path / STATE_FILE).stat().st_mtime_ns
 
+    def lock(self) -> LockedFile:
+        """Whoever holds it may change `state.json`, or take the folder away; held for moments.
+
+        Raises:
+            FileNotFoundError: there is no such job.
+        """
+        return LockedFile.lock(self.path / "state.lock")
+
+    def is_at_work(self) -> bool:
+        """Whether an attempt, a child that it left or a sender is alive on any machine."""
+        return any(_is_locked(path) for path in self._work_locks())
+
+    def _work_locks(self) -> Iterator[Path]:
+        yield from self.path.glob("run.lock")
+        yield from self.path.glob("sent-*.log")
+
     def update(self, change: Callable[[Job], Job]) -> Job:
         """Applies a change to `state.json`, one at a time; a job that it finishes is dated."""
-        with LockedFile.lock(self.path / "state.lock"):
+        with self.lock():
             old = self.read()
             new = change(old)
             if new.state in FINISHED and new.ended is None:
@@ -98,8 +113,9 @@ class Attempt:
         self.work = path / "work"
 
 
-def remove_folder(tree: StorageTree, folder: Path) -> None:
-    """Renamed into `trash/` first, so that nobody meets it half removed."""
-    grave = tree.trash / f"{folder.parent.name}-{folder.name}"
-    folder.rename(grave)
-    shutil.rmtree(grave)
+def _is_locked(path: Path) -> bool:
+    held = LockedFile.try_lock(path)
+    if held is None:
+        return True
+    held.close()
+    return False

@@ -42,10 +42,13 @@ def dispatch(context: WorkerContext, lease: Lease) -> Outcome:
     if lock is None:
         return TryAgain(_BUSY_DELAY, "another dispatch of it is under way", counted=False)
     with lock:
+        dispatched = (folder / DISPATCHED_FILE).exists()
         plan = _plan(context, folder, delivery, entry)
         for planned in plan.jobs:
             lease.check()
             job_folder = JobFolder(context.tree, planned.id)
+            if dispatched and not job_folder.path.exists():
+                continue  # removed since: an old word, come back with an old Redis
             job_folder.create(planned, delivery, folder)
             advance(context, job_folder.read(), f"dispatched, {planned.instances} instances")
         durable.write_file(folder / DISPATCHED_FILE, b"")

@@ -31,6 +31,7 @@ _SHORT: dict[str, Any] = {
         "granted_lease": "2s",
         "running_lease": "1500ms",
         "reconcile": "500ms",
+        "housekeeping": "500ms",
         "drain_timeout": "5s",
     },
     "exporter": {"retry_first": "200ms", "retry_longest": "1s"},

@@ -1,3 +1,5 @@
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,12 +11,19 @@ from structlog.testing import capture_logs
 
 from shared.delivery import ABORTED_FILE, ASSOCIATION_FILE, Association, Delivery
 from shared.ids import new_id
-from shared.job import DestinationEnd, DestinationState, Job
+from shared.job import STATE_FILE, DestinationEnd, DestinationState, Job
+from shared.job_steps import pipeline_step
 from shared.locked_file import LockedFile
+from shared.quarantine import read_quarantined
 from shared.registry.views import UnknownJobError, find_job
+from tests.support.file_systems import needs_tmpfs, tmpfs
 from tests.workers.faults import kills
-from tests.workers.site import Given, Site, write_instance
-from workers.housekeeping import ALIVE_FILE, Housekeeping
+from tests.workers.site import Given, Site, id_of, write_instance
+from workers.dispatch import DISPATCHED_FILE
+from workers.housekeeping import Housekeeping
+from workers.orphans import ALIVE_FILE
+from workers.plan import PLAN_FILE
+from workers.reconciler import Reconciler
 
 INSTANCE = Given("1.2.3")
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
@@ -128,6 +137,31 @@ def test_an_association_without_a_whole_record_had_nothing_and_goes(
     assert names(site.tree.aborted) == names(site.tree.trash) == []
 
 
+def test_an_orphan_with_instances_and_without_a_readable_record_waits_for_a_person(
+    site: Site, receiver: Path
+) -> None:
+    orphan = open_association(receiver, INSTANCE)
+    (orphan / ASSOCIATION_FILE).write_text("")
+    keep_house(site)
+    folder = site.tree.quarantine / orphan.name
+    assert (folder / "1.2.3.dcm").exists()
+    found = read_quarantined(folder)
+    assert found
+    assert "cannot be read" in found.reason
+
+
+def test_an_orphan_of_a_commit_waits_for_a_person_who_is_told_why(
+    site: Site, receiver: Path
+) -> None:
+    delivery_id = site.commit(INSTANCE)
+    (site.tree.committed / delivery_id).rename(receiver / delivery_id)
+    keep_house(site)
+    found = read_quarantined(site.tree.quarantine / delivery_id)
+    assert found
+    assert "died while it committed" in found.reason
+    assert names(site.tree.committed) == names(site.tree.aborted) == []
+
+
 def test_killed_after_any_write_the_orphans_are_rescued_all_the_same(site: Site) -> None:
     for kill in kills(least=8):
         site.empty()
@@ -147,7 +181,8 @@ def test_killed_after_any_write_the_orphans_are_rescued_all_the_same(site: Site)
 
 
 def abort(site: Site, age: timedelta) -> Path:
-    delivery_id = site.commit(INSTANCE, end="aborted", ended=datetime.now(UTC) - age)
+    ended = datetime.now(UTC) - age
+    delivery_id = site.commit(INSTANCE, id=id_of(age), end="aborted", ended=ended)
     folder = site.tree.aborted / delivery_id
     (site.tree.committed / delivery_id).rename(folder)
     (folder / "delivery.json").rename(folder / ABORTED_FILE)
@@ -181,7 +216,7 @@ def test_one_without_a_record_is_left_to_a_person(site: Site) -> None:
 
 
 def done(site: Site, age: timedelta, instance: Given = INSTANCE) -> Job:
-    job_id = site.exporting(instance)
+    job_id = site.exporting(instance, id=id_of(age))
     ended = datetime.now(UTC) - age
     return site.folder(job_id).update(lambda job: job.model_copy(update={"ended": ended}))
 
@@ -202,7 +237,7 @@ def test_a_delivery_goes_with_the_last_of_its_jobs(make_site: Callable[..., Site
         ae_titles=[{"title": "BRAIN", "pipelines": ["one", "two"]}],
         pipelines={"one": {"kind": "forward"}, "two": {"kind": "forward"}},
     )
-    delivery_id = site.commit(INSTANCE)
+    delivery_id = site.commit(INSTANCE, id=id_of(timedelta(days=8)))
     site.dispatch(delivery_id)
     for count, job in enumerate(site.jobs(), start=1):
         assert names(site.tree.deliveries) == [delivery_id]
@@ -230,14 +265,191 @@ FAILED_END = DestinationEnd(state=DestinationState.FAILED, delivered=0, failed=1
     ],
     ids=["failed", "not delivered", "exporting", "queued", "cancelled"],
 )
-def test_only_what_is_done_or_cancelled_goes(
+def test_unless_told_otherwise_only_what_is_done_or_cancelled_goes(
     site: Site, change: dict[str, Any], stays: bool
 ) -> None:
-    job = done(site, timedelta())
+    job = done(site, timedelta(days=8))
     site.folder(job.id).update(lambda job: job.model_copy(update=change | LONG_AGO))
     keep_house(site)
     assert names(site.tree.jobs) == ([job.id] if stays else [])
     assert names(site.tree.deliveries) == ([job.delivery] if stays else [])
+
+
+FAILED, CANCELLED = {"failure": "no luck"}, {"cancelled": True}
+
+
+@pytest.mark.parametrize(
+    ("storage", "change", "stays"),
+    [
+        ({"failed_retention": "9d"}, FAILED, True),
+        ({"failed_retention": "7d"}, FAILED, False),
+        ({"failed_retention": "7d"}, {}, True),
+        ({"cancelled_retention": "9d", "job_retention": "1d"}, CANCELLED, True),
+        ({"cancelled_retention": "7d"}, CANCELLED, False),
+        ({"cancelled_retention": "7d"}, {}, True),
+        ({"job_retention": "7d"}, CANCELLED, False),
+    ],
+)
+def test_each_state_has_a_retention_of_its_own(
+    make_site: Callable[..., Site], storage: dict[str, str], change: dict[str, Any], stays: bool
+) -> None:
+    site = make_site(storage={"job_retention": "30d"} | storage)
+    job = done(site, timedelta(days=8))
+    site.folder(job.id).update(lambda job: job.model_copy(update=change))
+    keep_house(site)
+    assert names(site.tree.jobs) == ([job.id] if stays else [])
+    assert names(site.tree.deliveries) == ([job.delivery] if stays else [])
+
+
+def test_a_job_that_something_is_still_at_work_on_stays(site: Site) -> None:
+    job = done(site, timedelta(days=8))
+    for name in ("run.lock", "sent-PACS.log"):
+        lock = LockedFile.try_lock(site.folder(job.id).path / name)
+        assert lock is not None
+        with lock:
+            keep_house(site)
+            assert names(site.tree.jobs) == [job.id]
+    assert find_job(site.redis, job.id)
+    keep_house(site)
+    assert names(site.tree.jobs) == []
+
+
+def test_a_job_stays_while_one_of_its_steps_is_under_way(site: Site) -> None:
+    job = done(site, timedelta(days=8))
+    site.gate.withdraw(job.id)
+    site.gate.submit(pipeline_step(job))
+    keep_house(site)
+    assert names(site.tree.jobs) == [job.id]
+    assert find_job(site.redis, job.id)
+
+
+def test_a_job_stays_until_its_delivery_is_dispatched_whole(site: Site) -> None:
+    job = done(site, timedelta(days=8))
+    mark = site.tree.deliveries / job.delivery / DISPATCHED_FILE
+    mark.unlink()
+    keep_house(site)
+    assert names(site.tree.jobs) == [job.id]
+    mark.touch()
+    keep_house(site)
+    assert names(site.tree.jobs) == []
+
+
+@pytest.mark.parametrize("text", [None, "", "{"])
+def test_a_folder_without_a_readable_record_is_never_removed(site: Site, text: str | None) -> None:
+    damaged, other = done(site, timedelta(days=8)), done(site, timedelta(days=8))
+    state = site.folder(damaged.id).path / STATE_FILE
+    state.unlink()
+    if text is not None:
+        state.write_text(text)
+    keep_house(site)
+    assert names(site.tree.jobs) == [damaged.id]
+    assert names(site.tree.deliveries) == [damaged.delivery]
+    assert not site.folder(other.id).path.exists()
+
+
+def test_the_delivery_of_a_job_whose_plan_is_damaged_stays_with_it(site: Site) -> None:
+    job = done(site, timedelta(days=8))
+    (site.tree.deliveries / job.delivery / PLAN_FILE).write_text("{")
+    with capture_logs() as lines:
+        keep_house(site)
+    assert names(site.tree.jobs) == [job.id]
+    assert [line["failures"] for line in lines] == [[(job.id, "ValidationError")]]
+
+
+def test_what_is_removed_lies_in_the_trash_as_long_as_the_settings_say(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(storage={"trash_retention": "1h"})
+    job = done(site, timedelta(days=8))
+    keep_house(site)
+    assert names(site.tree.jobs) == []
+    graves = sorted(site.tree.trash.iterdir())
+    assert [grave.name.rpartition("-")[0] for grave in graves] == [
+        f"deliveries-{job.delivery}",
+        f"jobs-{job.id}",
+    ]
+    assert (graves[1] / STATE_FILE).exists()
+    for grave in graves:
+        os.utime(grave, (0, 0))
+    keep_house(site)
+    assert names(site.tree.trash) == []
+
+
+def test_between_two_looks_nothing_is_read(make_site: Callable[..., Site]) -> None:
+    site = make_site(workers={"housekeeping": "1h"})
+    keeper = Housekeeping(site.context)
+    keeper.tick()
+    job = done(site, timedelta(days=8))
+    keeper.tick()
+    assert names(site.tree.jobs) == [job.id]
+
+
+def test_a_dispatch_told_of_again_does_not_bring_a_removed_job_back(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(
+        ae_titles=[{"title": "BRAIN", "pipelines": ["one", "two"]}],
+        pipelines={"one": {"kind": "forward"}, "two": {"kind": "forward"}},
+    )
+    delivery_id = site.commit(INSTANCE, id=id_of(timedelta(days=8)))
+    site.dispatch(delivery_id)
+    removed, stays = site.jobs()
+    site.run_pipeline(removed.id)
+    site.folder(removed.id).update(lambda job: job.model_copy(update=LONG_AGO))
+    keep_house(site)
+    site.redis.flushall()
+    site.gate.open()
+    site.dispatch(delivery_id)
+    assert [job.id for job in site.jobs()] == [stays.id]
+
+
+def fill(folder: Path) -> None:
+    """Until its file system has no room left."""
+    with contextlib.suppress(OSError), (folder / "filling").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1000))
+
+
+@needs_tmpfs
+def test_a_full_disk_has_nothing_removed_that_is_not_past_its_time(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    with tmpfs(tmp_path / "data", "size=2m"):
+        site = make_site(storage={"root": "data"})
+        old, young = done(site, timedelta(days=8)), done(site, timedelta(days=6))
+        failed, queued = done(site, timedelta(days=8)), site.dispatched(INSTANCE)
+        site.folder(failed.id).update(lambda job: job.model_copy(update=FAILED))
+        aborted, quarantined = abort(site, timedelta(hours=23)), site.commit(INSTANCE)
+        (site.tree.committed / quarantined).rename(site.tree.quarantine / quarantined)
+        committed = site.commit(INSTANCE, id=id_of(timedelta(days=99)))
+        fill(tmp_path / "data")
+        keep_house(site)
+        assert names(site.tree.jobs) == sorted([young.id, failed.id, queued])
+        assert old.delivery not in names(site.tree.deliveries)
+        assert len(names(site.tree.deliveries)) == 3
+        assert names(site.tree.aborted) == [aborted.name]
+        assert names(site.tree.quarantine) == [quarantined]
+        assert names(site.tree.committed) == [committed]
+        assert names(site.tree.trash) == []
+
+
+@needs_tmpfs
+def test_an_orphan_that_the_full_disk_cannot_take_in_keeps_no_room_from_being_made(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    with tmpfs(tmp_path / "data", "size=2m"):
+        site = make_site(storage={"root": "data"})
+        job = done(site, timedelta(days=8))
+        dead = site.tree.incoming / "host-1"
+        dead.mkdir()
+        (dead / ALIVE_FILE).write_text("")
+        orphan = open_association(dead, INSTANCE)
+        fill(tmp_path / "data")
+        for _ in range(2):
+            with contextlib.suppress(OSError):
+                keep_house(site)
+        assert not site.folder(job.id).path.exists()
+        assert names(site.tree.aborted) == [orphan.name]
 
 
 def test_while_redis_is_away_a_job_stays_to_go_whole_later(
@@ -256,17 +468,34 @@ def test_while_redis_is_away_a_job_stays_to_go_whole_later(
     assert names(site.tree.jobs) == names(site.tree.deliveries) == []
 
 
-def test_killed_after_any_write_what_is_past_its_time_goes_all_the_same(site: Site) -> None:
-    for kill in kills(least=5):
+def test_killed_after_any_write_nothing_half_removed_is_met_and_the_rest_goes_later(
+    site: Site,
+) -> None:
+    for kill in kills(least=9):
         site.empty()
         job = done(site, timedelta(days=8))
+        whole = contents(site.folder(job.id).path)
         with kill:
             keep_house(site)
+        if site.folder(job.id).path.exists():
+            assert contents(site.folder(job.id).path) == whole
+        else:
+            assert names(site.tree.deliveries) == []
+        Reconciler(site.context).tick()
+        assert site.steps().get(job.id) in ("done", "removing")
         keep_house(site)
         for folder in (site.tree.jobs, site.tree.deliveries, site.tree.trash):
             assert names(folder) == []
         with pytest.raises(UnknownJobError):
             find_job(site.redis, job.id)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 # One at a time

@@ -6,7 +6,7 @@ import pytest
 
 from shared.delivery import read_delivery
 from shared.job import STATE_FILE, DestinationEnd, DestinationState, JobState
-from shared.job_folder import JobFolder, remove_folder
+from shared.job_folder import JobFolder
 from tests.workers.site import Given, Site
 
 MANY = tuple(Given(f"1.2.{number}") for number in range(20))
@@ -91,11 +91,3 @@ def test_an_uncounted_attempt_is_kept_and_its_number_not_given_again(folder: Job
     assert folder.new_attempt().number == 3
     assert folder.attempts() == 2
     assert names(folder.path / "attempts") == ["1", "2.interrupted", "3"]
-
-
-def test_a_removed_folder_leaves_nothing_in_the_trash(site: Site, folder: JobFolder) -> None:
-    remove_folder(site.tree, folder.path)
-    assert not folder.path.exists()
-    assert names(site.tree.trash) == []
-    (delivery,) = site.tree.deliveries.iterdir()
-    assert len(list(delivery.glob("*.dcm"))) == len(MANY)
