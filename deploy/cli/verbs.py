@@ -25,6 +25,7 @@ VERBS: Final = {
     "jobs": Verb("Look", "deploy.cli.jobs", "app"),
     "aborted": Verb("Decide", "deploy.cli.aborted", "app"),
     "quarantine": Verb("Decide", "deploy.cli.quarantine", "app"),
+    "recover": Verb("Decide", "deploy.cli.recover", "recover"),
     "echo": Verb("DICOM", "deploy.cli.dicom", "echo"),
     "send": Verb("DICOM", "deploy.cli.dicom", "send"),
     "config": Verb("Settings", "deploy.cli.config", "app"),

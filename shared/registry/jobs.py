@@ -1,13 +1,14 @@
 """Writing the job records: each change one atomic step that checks the state before it."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from redis import Redis
 
 from shared.job import ASLEEP, MAY_FOLLOW, DestinationEnd, DestinationState, Job, JobState
-from shared.registry import scripts
+from shared.registry import keys, scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,18 @@ class JobRecords:
 
     def remove(self, job_id: str) -> None:
         scripts.run(self._redis, "remove_job", job_id)
+
+    def ids(self) -> list[str]:
+        """Every job that has a record, oldest first."""
+        return cast("list[str]", self._redis.zrange(keys.JOBS_BY_TIME, 0, -1))
+
+    def states(self, job_ids: Sequence[str]) -> dict[str, JobState]:
+        """The state on record of each of these jobs that has one."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hget(keys.JOB + job_id, "state")
+            found = zip(job_ids, pipeline.execute(), strict=True)
+            return {job_id: JobState(state) for job_id, state in found if state}
 
 
 def _entry(event: str | Entry, who: str) -> tuple[str | int, ...]:
