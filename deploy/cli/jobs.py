@@ -13,6 +13,7 @@ from deploy.cli.common import ExitCode, fail, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.moments import parse_moment
 from deploy.cli.records import gateway
+from deploy.cli.watch import Watch
 from deploy.cli.watch import watch as keep_watching
 from deploy.jobs_table import JobsTable
 from deploy.timeline import timeline
@@ -89,9 +90,7 @@ def jobs(
         typer.Option(metavar="ID", help="Only what is listed after this job: the next page"),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest")] = 50,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Draw it anew each second, until Ctrl-C")
-    ] = False,
+    watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, the newest first."""

@@ -8,6 +8,7 @@ from deploy.address import flower_address
 from deploy.cli.common import ExitCode, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import gateway
+from deploy.cli.watch import Watch
 from deploy.cli.watch import watch as keep_watching
 from deploy.status_screen import status_screen
 
@@ -15,9 +16,7 @@ from deploy.status_screen import status_screen
 def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for scripts")] = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Draw it anew each second, until Ctrl-C")
-    ] = False,
+    watch: Watch = False,
 ) -> None:
     """Show receivers, disk, queues, destinations and jobs; exit code 1 if something is wrong."""
     settings = invocation(context).settings()
