@@ -69,6 +69,7 @@ class Run:
     token: str
     caller: str
     attempt: int
+    breaks: int  # starts, this one included, that came to no end that the step's body foresaw
 
 
 class Verdict(StrEnum):
@@ -81,6 +82,7 @@ class StepEnd(StrEnum):
     DONE = "done"
     FAILED = "failed"
     RETRYING = "retrying"
+    WITHDRAWN = "withdrawn"  # there was nothing to do: it may be submitted anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,10 @@ class Gate:
     def withdraw(self, step_id: str) -> bool:
         """Takes a step back, or forgets its end, so that it may be submitted anew.
 
-        True while a run of it has still to stop, which its beat will tell.
+        True while a run of it has still to stop, which its beat will tell; it may be submitted
+        anew once that run has ended, or its lease has.
         """
-        return bool(scripts.run(self._redis, "withdraw", step_id))
+        return bool(scripts.run(self._redis, "withdraw", step_id, _ms(_KEEP_FINISHED)))
 
     def forget_end(self, step_id: str) -> None:
         """Lets a step that has ended be submitted anew; one under way stays as it is."""
@@ -163,6 +166,7 @@ class Gate:
             queue,
             _ms(self._leases.granted),
             _ms(self._leases.running),
+            _ms(_KEEP_FINISHED),
             *tokens,
         )
         return [
@@ -180,9 +184,9 @@ class Gate:
         found = scripts.run(self._redis, "start", step_id, token, caller, _ms(self._leases.running))
         if not found:
             return None
-        queue, lane, job, priority, attempt = found
+        queue, lane, job, priority, attempt, breaks = found
         step = Step(step_id, Queue(queue), lane, job, Priority(int(priority)))
-        return Run(step, token, caller, int(attempt))
+        return Run(step, token, caller, int(attempt), int(breaks))
 
     def beat(self, run: Run) -> Verdict:
         """Extends the lease, or says that it is gone or that the step is withdrawn."""
@@ -206,6 +210,7 @@ class Gate:
         delay: float = 0,
         counted: bool = True,
         troubled: bool = False,
+        broken: bool = False,
     ) -> bool:
         """Ends a run and frees its place; False if the step is not this run's any more.
 
@@ -213,6 +218,7 @@ class Gate:
             delay: seconds until the step is waiting again (`RETRYING`).
             counted: whether this run counts as an attempt.
             troubled: holds the lane to one place until a step of it is done.
+            broken: whether the body did not foresee this end; counted as a worker's death is.
         """
         answer = scripts.run(
             self._redis,
@@ -224,6 +230,7 @@ class Gate:
             _ms(delay),
             int(counted),
             int(troubled),
+            int(broken),
             _ms(_KEEP_FINISHED),
             *_identity(run),
         )
@@ -259,7 +266,7 @@ class Gate:
 def _identity(run: Run) -> tuple[str | int, ...]:
     """What a server that lost the step must be told of it."""
     step = run.step
-    return step.queue, step.lane, step.job, int(step.priority), run.attempt
+    return step.queue, step.lane, step.job, int(step.priority), run.attempt, run.breaks
 
 
 def _ms(seconds: float) -> int:

@@ -27,6 +27,19 @@ local function make(id, queue, lane, job, priority)
     'submitted', now(), 'attempts', 0)
 end
 
+local function never_granted(state, token)
+  return (state == 'waiting' or state == 'retrying') and not token
+end
+
+-- What is left of a withdrawn step: the next submit makes it anew, and a run of it that turns up
+-- late is told so, not adopted.
+local function withdraw(id, lane, keep)
+  if lane then leave(id, lane) end
+  redis.call('DEL', STEP .. id)
+  redis.call('HSET', STEP .. id, 'state', 'withdrawn', 'token', '')
+  redis.call('PEXPIRE', STEP .. id, keep)
+end
+
 local function forget(id, lane)
   leave(id, lane)
   redis.call('DEL', STEP .. id)

@@ -1,5 +1,7 @@
--- queue, granted lease, running lease, token... -> {id, token, attempts, ...} of the steps admitted
-local queue, granted_lease, running_lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+-- queue, granted lease, running lease, keep, token...
+-- -> {id, token, attempts, ...} of the steps admitted
+local queue, granted_lease, running_lease, keep = unpack(ARGV, 1, 4)
+granted_lease, running_lease = tonumber(granted_lease), tonumber(running_lease)
 local time = now()
 
 -- A server that is new to us (restarted, emptied) may have lost leases of steps that still run:
@@ -31,7 +33,7 @@ for _, lane in ipairs(redis.call('SMEMBERS', LANES .. queue)) do
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. lane, '-inf', time)) do
     if redis.call('HEXISTS', STEP .. id, 'withdrawn') == 1 then
-      forget(id, lane)
+      withdraw(id, lane, keep)
     else
       redis.call('ZREM', LEASES .. lane, id)
       redis.call('HSET', STEP .. id, 'state', 'waiting', 'token', '')
@@ -48,7 +50,7 @@ end
 free = math.min(free, tonumber(redis.call('HGET', CAPS, queue) or '1e9')) - taken
 
 local granted = {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   if free <= 0 then break end
   local first, lane_of_first, score_of_first
   for lane, room in pairs(lanes) do

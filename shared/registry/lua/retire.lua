@@ -1,8 +1,9 @@
 -- how long it is remembered (ms), step, step, ... -> 1: they are `removing`, and nobody's submit
 -- brings them back while that stands; 0: one of them is under way, and all stay as they are
+local under_way = { waiting = true, retrying = true, granted = true, running = true }
 for i = 2, #ARGV do
   local state = redis.call('HGET', STEP .. ARGV[i], 'state')
-  if state and state ~= 'done' and state ~= 'failed' and state ~= 'removing' then return 0 end
+  if state and under_way[state] then return 0 end
 end
 for i = 2, #ARGV do
   redis.call('HSETNX', STEP .. ARGV[i], 'lane', '')

@@ -1,12 +1,14 @@
--- id, token, caller, running lease -> {queue, lane, job, priority, attempts}; {} for a stale message
+-- id, token, caller, running lease -> {queue, lane, job, priority, attempts, breaks};
+-- {} for a stale message
 local id, token, caller, period = unpack(ARGV)
 local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'caller', 'lane')
 if step[2] ~= token then return {} end
 if step[1] == 'granted' then
   redis.call('HSET', STEP .. id, 'state', 'running', 'caller', caller)
   redis.call('HINCRBY', STEP .. id, 'attempts', 1)
+  redis.call('HINCRBY', STEP .. id, 'breaks', 1)  -- until it comes to an end that its body foresaw
 elseif step[1] ~= 'running' or step[3] ~= caller then
   return {}
 end
 lease(id, step[4], tonumber(period))
-return redis.call('HMGET', STEP .. id, 'queue', 'lane', 'job', 'priority', 'attempts')
+return redis.call('HMGET', STEP .. id, 'queue', 'lane', 'job', 'priority', 'attempts', 'breaks')

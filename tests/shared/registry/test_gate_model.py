@@ -1,5 +1,6 @@
-"""The gate against a small model of it: any order of calls, lost messages, dead workers, a server
-that is emptied. Time passes only where a rule says so: a lease of no length has run out."""
+"""The gate against a small model of it: any order of calls, lost messages, dead workers, steps that
+are withdrawn, a server that is emptied. Time passes only where a rule says so: a lease of no length
+has run out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,14 +21,19 @@ from hypothesis.stateful import (
 from redis import Redis
 
 from shared.registry import keys
-from shared.registry.gate import Gate, Grant, Leases, Run, Step, StepEnd, Verdict
-from tests.shared.registry.steps import QUEUE
+from shared.registry.gate import Gate, Grant, Leases, Priority, Run, Step, StepEnd, Verdict
+from tests.shared.registry.steps import QUEUE, server_time
 
 EVER = Leases(granted=600, running=600)
 GONE = Leases(granted=0, running=0)
 LANES = ("one", "two")
 CAPS = {QUEUE: 3, "one": 1, "two": 2}
-STEPS = {name: Step(name, QUEUE, LANES[n % 2], "job") for n, name in enumerate("abcdefg")}
+STEPS = {
+    name: Step(name, QUEUE, LANES[n % 2], "job", Priority(n % 3))
+    for n, name in enumerate("abcdefg")
+}
+LATER = 600.0  # seconds: it comes where a rule says so
+any_step = st.sampled_from(sorted(STEPS.values(), key=lambda step: step.id))
 
 
 class At(Enum):
@@ -38,6 +44,7 @@ class At(Enum):
     HELD = auto()  # granted or running: it has a lease
     DUE = auto()
     ENDED = auto()
+    WITHDRAWN = auto()
 
 
 @dataclass
@@ -45,11 +52,25 @@ class Model:
     """What the gate must know of one step."""
 
     at: At = At.FORGOTTEN
+    submitted: int = 0  # server's time (ms)
     token: str = ""  # of the lease
     caller: str = ""  # who started it; none while it is only granted
     lapsed: bool = False  # the lease ran out, and nobody has looked yet
+    later: bool = False  # due, but not yet
+    stopping: bool = False  # withdrawn while it runs
     granted_before: bool = False  # by this server
-    end: str = ""
+    attempts: int = 0
+    breaks: int = 0
+
+    def take_back(self) -> None:
+        """Its lease is over and it did not end."""
+        self.at = At.WITHDRAWN if self.stopping else At.WAITING
+        self.token, self.caller, self.stopping = "", "", False
+
+    def withdraw(self) -> None:
+        self.stopping = True
+        self.take_back()
+        self.granted_before = True
 
 
 @dataclass
@@ -82,13 +103,33 @@ class GateMachine(RuleBasedStateMachine):
 
     # What the callers do.
 
-    @rule(step=st.sampled_from(sorted(STEPS.values(), key=lambda step: step.id)))
-    def submit(self, step: Step) -> None:
-        self.gate.submit(step)
-        self.wanted.add(step.id)
+    @rule(step=any_step, delay=st.sampled_from([0.0, LATER]))
+    def submit(self, step: Step, delay: float) -> None:
         model = self.model(step.id)
-        if model.at is At.FORGOTTEN:
-            model.at, model.granted_before = At.WAITING, False
+        known = model.at not in (At.FORGOTTEN, At.WITHDRAWN)
+        before = server_time(self.redis)
+        state = self.gate.submit(step, delay)
+        self.wanted.add(step.id)
+        if not known:
+            assert state == ("retrying" if delay else "waiting")
+            model.at, model.later = (At.DUE, True) if delay else (At.WAITING, False)
+            self._made(step, before)
+
+    @rule(step=any_step)
+    def withdraw(self, step: Step) -> None:
+        model = self.model(step.id)
+        runs = model.at is At.HELD and bool(model.caller)
+        assert self.gate.withdraw(step.id) == runs
+        if runs:
+            model.stopping = True
+        else:
+            model.withdraw()
+
+    @rule(step=any_step)
+    def its_time_comes(self, step: Step) -> None:
+        if self.model(step.id).at is At.DUE:
+            self.redis.zadd(keys.DUE + step.lane, {step.id: 1})
+            self.model(step.id).later = False
 
     @rule(places=st.integers(0, 4))
     def announce_places(self, places: int) -> None:
@@ -99,10 +140,12 @@ class GateMachine(RuleBasedStateMachine):
     def grant(self, lapses: bool) -> object:
         expected = self._admissible()
         granted = (Gate(self.redis, Leases(0, 600)) if lapses else self.gate).grant(QUEUE)
-        assert len(granted) == expected
+        # By age and priority: which of two of the same millisecond goes first is the gate's choice.
+        assert [self._place_in_line(grant.step_id) for grant in granted] == expected
         for grant in granted:
             model = self.model(grant.step_id)
             assert model.at is At.WAITING
+            assert grant.attempts == model.attempts
             model.at, model.token, model.caller = At.HELD, grant.token, ""
             model.lapsed, model.granted_before = lapses, True
         for lane in {STEPS[grant.step_id].lane for grant in granted}:
@@ -120,6 +163,9 @@ class GateMachine(RuleBasedStateMachine):
         if run is None:
             return multiple()
         model.caller, model.lapsed = run.caller, False
+        model.attempts += 1
+        model.breaks += 1
+        assert (run.attempt, run.breaks) == (model.attempts, model.breaks)
         return run
 
     @rule(body=bodies)
@@ -132,39 +178,62 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(target=bodies, body=consumes(bodies), lapses=st.booleans())
     def beat(self, body: Run, lapses: bool) -> object:
-        expected = self._adopts(body) or self._holds(body)
+        model, adopts, holds = self.model(body.step.id), self._adopts(body), self._holds(body)
+        before = server_time(self.redis)
         verdict = (self.gone if lapses else self.gate).beat(body)
-        assert verdict is (Verdict.GO_ON if expected else Verdict.LOST)
-        if not expected:
+        if not adopts and not holds:
+            late = model.at is At.WITHDRAWN
+            assert verdict is (Verdict.WITHDRAWN if late else Verdict.LOST)
             return multiple()  # it stops
-        model = self.model(body.step.id)
-        model.at, model.token, model.caller = At.HELD, body.token, body.caller
+        assert verdict is (Verdict.WITHDRAWN if model.stopping else Verdict.GO_ON)
+        if adopts:
+            self._adopt(body, before)
         model.lapsed = lapses
         return body
 
     @rule(
         body=consumes(bodies),
         end=st.sampled_from(StepEnd),
+        delay=st.sampled_from([0.0, LATER]),
         counted=st.booleans(),
         troubled=st.booleans(),
+        broken=st.booleans(),
         repeated=st.booleans(),
     )
     def finish(
-        self, body: Run, end: StepEnd, counted: bool, troubled: bool, repeated: bool
+        self,
+        body: Run,
+        end: StepEnd,
+        delay: float,
+        counted: bool,
+        troubled: bool,
+        broken: bool,
+        repeated: bool,
     ) -> None:
-        expected = self._adopts(body) or self._holds(body)
+        model, adopts = self.model(body.step.id), self._adopts(body)
+        expected = adopts or self._holds(body)
+        before = server_time(self.redis)
         for _ in range(2 if repeated else 1):
-            finished = self.gate.finish(body, end, counted=counted, troubled=troubled)
+            finished = self.gate.finish(
+                body, end, delay=delay, counted=counted, troubled=troubled, broken=broken
+            )
             assert finished == expected
         if not expected:
             return
+        if adopts:
+            self._adopt(body, before)
         if troubled:
             self.world.troubled.add(body.step.lane)
         elif end is StepEnd.DONE:
             self.world.troubled.discard(body.step.lane)
-        model = self.model(body.step.id)
+        if end is StepEnd.WITHDRAWN or (model.stopping and end is not StepEnd.DONE):
+            model.withdraw()
+            return
         model.at = At.DUE if end is StepEnd.RETRYING else At.ENDED
-        model.token, model.granted_before = "", True
+        model.later = delay > 0
+        model.token, model.stopping = "", False
+        model.attempts -= not counted
+        model.breaks -= not broken
 
     # What happens to the server.
 
@@ -184,6 +253,15 @@ class GateMachine(RuleBasedStateMachine):
         held = [sum(model.at is At.HELD for model in self._of(lane)) for lane in LANES]
         assert self._leases() == held
 
+    @invariant()
+    def each_step_keeps_its_place_in_line_as_long_as_it_is_known(self) -> None:
+        for name, model in self.world.steps.items():
+            known = model.at not in (At.FORGOTTEN, At.WITHDRAWN)
+            submitted = self.redis.hget(keys.STEP + name, "submitted")
+            assert (None if submitted is None else int(submitted)) == (
+                model.submitted if known else None
+            )
+
     def _leases(self) -> list[int]:
         return [int(self.redis.zcard(keys.LEASES + lane)) for lane in LANES]
 
@@ -194,11 +272,14 @@ class GateMachine(RuleBasedStateMachine):
             return
         self.gate.open()
         self.gate.set_caps(CAPS)
-        self.gate.announce_places("another worker", {QUEUE: 4})
+        for step in STEPS.values():  # who runs died long ago
+            self.redis.zadd(keys.LEASES + step.lane, {step.id: 1}, xx=True)
+        self.gate.announce_places("worker", {QUEUE: 0})
+        assert self.gate.grant(QUEUE) == []
         for name in sorted(self.wanted):
             self.gate.submit(STEPS[name])
-            if self.model(name).at is At.HELD:
-                self.redis.zadd(keys.LEASES + STEPS[name].lane, {name: 1})  # it died long ago
+            self.redis.zadd(keys.DUE + STEPS[name].lane, {name: 1}, xx=True)
+        self.gate.announce_places("worker", {QUEUE: 4})
         for _ in range(2 * len(STEPS) + 2):
             for grant in self.gate.grant(QUEUE):
                 run = self.gate.start(grant.step_id, grant.token, "the last")
@@ -216,24 +297,50 @@ class GateMachine(RuleBasedStateMachine):
     def _adopts(self, body: Run) -> bool:
         """Whether the server has forgotten that this step runs."""
         model = self.model(body.step.id)
-        return model.at is At.FORGOTTEN or (model.at is At.WAITING and not model.granted_before)
+        return model.at is At.FORGOTTEN or (
+            model.at in (At.WAITING, At.DUE) and not model.granted_before
+        )
 
-    def _admissible(self) -> int:
-        """How many steps the next grant admits; what ran out or is due waits from now on."""
+    def _adopt(self, body: Run, before: float) -> None:
+        model = self.model(body.step.id)
+        if model.at is At.FORGOTTEN:
+            self._made(body.step, before)
+        model.at, model.token, model.caller = At.HELD, body.token, body.caller
+        model.attempts, model.breaks = body.attempt, body.breaks
+        model.granted_before = True
+
+    def _made(self, step: Step, before: float) -> None:
+        """The server has a record of the step since just now."""
+        model = self.model(step.id)
+        model.attempts, model.breaks = 0, 0
+        model.submitted = int(self.redis.hget(keys.STEP + step.id, "submitted") or 0)
+        assert int(before * 1000) <= model.submitted <= server_time(self.redis) * 1000
+
+    def _place_in_line(self, step_id: str) -> tuple[Priority, int]:
+        return STEPS[step_id].priority, self.model(step_id).submitted
+
+    def _admissible(self) -> list[tuple[Priority, int]]:
+        """Which the next grant admits, in order; what ran out or is due waits from now on."""
         if self.world.closed:
-            return 0
+            return []
         for model in self.world.steps.values():
-            if model.at is At.DUE or (model.at is At.HELD and model.lapsed):
-                model.at, model.token, model.caller = At.WAITING, "", ""
+            if model.at is At.DUE and not model.later:
+                model.at = At.WAITING
+            if model.at is At.HELD and model.lapsed:
+                model.take_back()
         taken = sum(model.at is At.HELD for model in self.world.steps.values())
-        room = min(self.world.places, CAPS[QUEUE]) - taken
-        return max(0, min(room, sum(self._admissible_of(lane) for lane in LANES)))
+        room = max(0, min(self.world.places, CAPS[QUEUE]) - taken)
+        return sorted(place for lane in LANES for place in self._admissible_of(lane))[:room]
 
-    def _admissible_of(self, lane: str) -> int:
+    def _admissible_of(self, lane: str) -> list[tuple[Priority, int]]:
         cap = min(CAPS[lane], 1) if lane in self.world.troubled else CAPS[lane]
         held = sum(model.at is At.HELD for model in self._of(lane))
-        waiting = sum(model.at is At.WAITING for model in self._of(lane))
-        return max(0, min(cap - held, waiting))
+        waiting = (
+            self._place_in_line(name)
+            for name, model in self.world.steps.items()
+            if STEPS[name].lane == lane and model.at is At.WAITING
+        )
+        return sorted(waiting)[: max(0, cap - held)]
 
     def _of(self, lane: str) -> Iterator[Model]:
         return (model for name, model in self.world.steps.items() if STEPS[name].lane == lane)

@@ -4,7 +4,8 @@ import pytest
 from redis import Redis
 
 from shared.registry import gate as gate_module
-from shared.registry.gate import Gate, Priority, Queue, StepEnd
+from shared.registry import keys
+from shared.registry.gate import Gate, Priority, Queue, StepEnd, Verdict
 from tests.shared.registry.steps import (
     LANE,
     QUEUE,
@@ -12,6 +13,7 @@ from tests.shared.registry.steps import (
     granted_ids,
     granted_once_it_may,
     let_pass,
+    server_time,
     start,
     started,
     step,
@@ -112,6 +114,67 @@ def test_new_caps_take_the_place_of_all_old_ones(gate: Gate):
     gate.submit(step("a"))
     gate.submit(step("b", "other"))
     assert granted_ids(gate) == ["a"]
+
+
+def test_caps_of_older_settings_are_ignored(gate: Gate):
+    assert gate.set_caps({LANE: 0}, as_of=1000.002)
+    assert not gate.set_caps({LANE: 5}, as_of=1000.001)
+    assert not gate.set_caps({})
+    gate.submit(step("a"))
+    assert granted_ids(gate) == []
+    assert gate.set_caps({LANE: 1}, as_of=1000.002)  # a worker with the same settings
+    assert granted_ids(gate) == ["a"]
+    assert gate.set_caps({}, as_of=1000.003)
+    gate.submit(step("b"))
+    assert granted_ids(gate) == ["b"]
+
+
+def test_a_server_that_was_emptied_takes_any_caps(redis: Redis, gate: Gate):
+    gate.set_caps({LANE: 1}, as_of=2000)
+    redis.flushall()
+    assert gate.set_caps({LANE: 2}, as_of=1000)
+
+
+def test_a_step_submitted_for_later_waits_until_then_and_then_goes_by_its_age(
+    redis: Redis, gate: Gate
+):
+    before = server_time(redis)
+    assert gate.submit(step("a"), delay=0.2) == "retrying"
+    let_pass(redis, 0)
+    gate.submit(step("b"))
+    assert granted_ids(gate) == ["b"]
+    gate.set_caps({LANE: 1})
+    gate.submit(step("c"))
+    let_pass(redis, 0.2)
+    gate.set_caps({})
+    assert granted_ids(gate) == ["a", "c"]
+    assert server_time(redis) - before > 0.2
+
+
+def test_submitted_for_later_it_holds_no_place_and_counts_no_attempt(gate: Gate):
+    gate.set_caps({LANE: 1})
+    gate.submit(step("a"), delay=0.05)
+    gate.submit(step("b"))
+    (grant,) = gate.grant(QUEUE)
+    done(gate, start(gate, grant))
+    assert granted_once_it_may(gate).attempts == 0
+
+
+@pytest.mark.parametrize("delay", [0, 60])
+def test_submitting_again_does_not_change_when_it_is_due(redis: Redis, gate: Gate, delay: float):
+    gate.submit(step("a"), delay=30)
+    due = redis.zscore(keys.DUE + LANE, "a")
+    assert gate.submit(step("a"), delay) == "retrying"
+    assert redis.zscore(keys.DUE + LANE, "a") == due
+
+
+def test_one_that_runs_though_submitted_for_later_anew_is_adopted(redis: Redis, gate: Gate):
+    run = started(gate, "a")
+    redis.flushall()
+    gate.submit(step("a"), delay=60)
+    assert gate.beat(run) is Verdict.GO_ON
+    assert not redis.exists(keys.DUE + LANE)
+    done(gate, run)
 
 
 def test_a_lower_cap_admits_nobody_until_enough_have_left(gate: Gate):

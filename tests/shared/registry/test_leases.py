@@ -154,8 +154,24 @@ def test_of_two_runs_with_one_token_only_the_one_that_was_let_in_goes_on(gate: G
     assert gate.beat(run) is Verdict.GO_ON
 
 
-def test_a_withdrawn_step_is_told_so_by_its_beat(redis: Redis, gate: Gate):
-    run = started(gate, "a")
-    assert gate.withdraw("a")
-    assert gate.beat(run) is Verdict.WITHDRAWN
-    assert gate.finish(run, StepEnd.FAILED)
+def test_starts_that_came_to_no_foreseen_end_are_counted(gate: Gate, brief: Gate):
+    """A worker's death, and an end that its body did not foresee."""
+    died = started(brief, "a")
+    broke = start(gate, granted_once_it_may(gate))
+    assert (died.breaks, broke.breaks) == (1, 2)
+    gate.finish(broke, StepEnd.RETRYING, broken=True)
+    for _ in range(3):
+        foreseen = start(gate, granted_once_it_may(gate))
+        assert foreseen.breaks == 3
+        gate.finish(foreseen, StepEnd.RETRYING)
+    assert foreseen.attempt == 5
+
+
+def test_an_emptied_server_learns_that_count_from_who_still_runs(redis: Redis, gate: Gate):
+    gate.finish(started(gate, "a"), StepEnd.RETRYING, broken=True)
+    run = start(gate, granted_once_it_may(gate))
+    redis.flushall()
+    gate.announce_places("worker-1", {QUEUE: 100})
+    gate.open()
+    gate.finish(run, StepEnd.RETRYING, broken=True)
+    assert start(gate, granted_once_it_may(gate)).breaks == 3
