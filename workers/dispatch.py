@@ -9,6 +9,7 @@ from shared import durable
 from shared.delivery import Delivery, read_delivery
 from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
+from shared.quarantine import quarantine
 from shared.settings.sections import AeTitleEntry
 from workers.advance import advance
 from workers.context import WorkerContext
@@ -74,12 +75,10 @@ def _ae_title(context: WorkerContext, delivery: Delivery) -> AeTitleEntry | None
 
 
 def _quarantine(context: WorkerContext, folder: Path, delivery: Delivery) -> None:
-    durable.move(folder, context.tree.quarantine / delivery.id)
-    log.error(
-        "delivery quarantined: its AE title is not in the settings",
-        delivery=delivery.id,
-        ae_title=delivery.ae_title,
-    )
+    reason = f"its AE title {delivery.ae_title!r} is not in the settings"
+    with contextlib.suppress(FileNotFoundError):  # an earlier run of this step was here
+        quarantine(context.tree, folder, reason)
+    log.error("delivery quarantined", delivery=delivery.id, reason=reason)
 
 
 def _take_over(context: WorkerContext, folder: Path) -> Path:

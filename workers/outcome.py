@@ -10,12 +10,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """After `delay` seconds. An uncounted run was no attempt: it merely could not begin."""
+    """After `delay` seconds. An uncounted run was no attempt: it merely could not begin.
+
+    A broken one came to an end that its body did not foresee; of these there may not be many.
+    """
 
     delay: float
     reason: str
     counted: bool = True
     troubled: bool = False  # holds the step's lane to one place until a step of it is done
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +36,9 @@ class Withdrawn:
     reason = "withdrawn"
 
 
-Outcome = Done | TryAgain | Failed | Withdrawn
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """What the step was for is gone, or is not there yet: it may be submitted anew."""
+
+
+Outcome = Done | TryAgain | Failed | Withdrawn | NothingToDo

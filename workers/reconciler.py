@@ -3,6 +3,7 @@
 Every worker process has one; doubled words do no harm.
 """
 
+import contextlib
 import time
 
 import structlog
@@ -69,10 +70,8 @@ class Reconciler:
         self._epoch = epoch
 
     def _submit_dispatch(self, delivery_id: str) -> None:
-        try:
+        with contextlib.suppress(ValidationError):  # its dispatch takes it to quarantine
             submit_dispatch(self._context, delivery_id)
-        except ValidationError:
-            log.error("damaged delivery.json", delivery=delivery_id)
 
     def _advance(self, job_id: str) -> None:
         folder = JobFolder(self._context.tree, job_id)
@@ -96,7 +95,8 @@ def submit_dispatch(context: WorkerContext, delivery_id: str) -> None:
     """For a delivery that is committed, or dispatched by half.
 
     Raises:
-        pydantic.ValidationError: its record is damaged.
+        pydantic.ValidationError: its record is damaged; its dispatch, which is submitted all the
+            same, takes it to quarantine.
         redis.RedisError: Redis is away.
     """
     for parent in (context.tree.committed, context.tree.deliveries):
@@ -104,6 +104,9 @@ def submit_dispatch(context: WorkerContext, delivery_id: str) -> None:
             delivery = read_delivery(parent / delivery_id)
         except FileNotFoundError:
             continue
+        except ValidationError:
+            context.line.submit(dispatch_step(delivery_id, "normal"))
+            raise
         entry = context.settings.ae_title(delivery.ae_title)
         priority = entry.priority if entry else "normal"
         context.line.submit(dispatch_step(delivery_id, priority))

@@ -2,7 +2,9 @@
 
 import contextlib
 import secrets
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 from celery.exceptions import Ignore, Retry
@@ -14,7 +16,9 @@ from workers.advance import catch_up
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
-from workers.outcome import Done, Failed, Outcome, TryAgain, Withdrawn
+from workers.outcome import Done, Failed, NothingToDo, Outcome, TryAgain, Withdrawn
+from workers.poison import end_poison
+from workers.surroundings import is_elsewhere, is_gone
 
 log = structlog.get_logger()
 
@@ -53,6 +57,9 @@ def run_step(context: WorkerContext, body: Body, step_id: str, token: str) -> No
 
 
 def _run_body(context: WorkerContext, body: Body, lease: Lease) -> Outcome:
+    limit = context.settings.workers.max_step_attempts
+    if lease.run.breaks > limit:
+        return _give_up(context, lease.run, f"given up: {limit} runs of it broke off")
     try:
         return body(context, lease)
     except LeaseLostError:
@@ -62,10 +69,31 @@ def _run_body(context: WorkerContext, body: Body, lease: Lease) -> Outcome:
         return TryAgain(0, "the worker was stopped", counted=False)
     except StepWithdrawnError:
         return Withdrawn()
-    except Exception as error:  # whatever a body raises is the step's failure, not the worker's
-        log.exception("step broke")
-        delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
+    except ValidationError as error:  # of a record on disk, and it stays as it is
+        return _give_up(context, lease.run, f"its {error.title} record on disk is damaged")
+    except Exception as error:  # noqa: BLE001 (the step's failure, not the worker's; it is told)
+        log.error("step broke", error=type(error).__name__, where=_where(error))
+        return _broken(context, lease.run, error)
+
+
+def _broken(context: WorkerContext, run: Run, error: Exception) -> Outcome:
+    """After an end that the body did not foresee."""
+    delay = full_jitter(run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
+    if is_elsewhere(context, error):
         return TryAgain(delay, _words(error))
+    if is_gone(context, run.step) or run.breaks >= context.settings.workers.max_step_attempts:
+        reason = f"given up: {run.breaks} runs of it broke off, the last by {_words(error)}"
+        return _give_up(context, run, reason)
+    return TryAgain(delay, _words(error), broken=True)
+
+
+def _give_up(context: WorkerContext, run: Run, reason: str) -> Outcome:
+    if is_gone(context, run.step):
+        return NothingToDo()
+    try:
+        return end_poison(context, run.step, reason)
+    except OSError as error:
+        return TryAgain(_LONGEST_DELAY, _words(error), broken=True)
 
 
 def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
@@ -73,7 +101,7 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
     match outcome:
         case Done():
             gate.finish(run, StepEnd.DONE)
-        case TryAgain(delay, reason, counted, troubled):
+        case TryAgain(delay, reason, counted, troubled, broken):
             gate.finish(
                 run,
                 StepEnd.RETRYING,
@@ -81,12 +109,15 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
                 delay=delay,
                 counted=counted,
                 troubled=troubled,
+                broken=broken,
             )
         case Failed(reason):
             gate.finish(run, StepEnd.FAILED, reason=reason)
         case Withdrawn():
-            gate.finish(run, StepEnd.FAILED, reason=outcome.reason)
+            gate.finish(run, StepEnd.WITHDRAWN)
             _catch_up(context, run.step)
+        case NothingToDo():
+            gate.finish(run, StepEnd.WITHDRAWN)
     context.line.call_up(run.step.queue)
     log.info("step ended", outcome=type(outcome).__name__, reason=getattr(outcome, "reason", ""))
     match outcome:
@@ -110,3 +141,9 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__
+
+
+def _where(error: Exception) -> list[str]:
+    """The traceback as file:line, the innermost last: without the texts, which may hold data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]

@@ -249,6 +249,7 @@ class Workers(Section):
     reconcile: Seconds = 10
     housekeeping: Seconds = MINUTE
     drain_timeout: Seconds = 30
+    max_step_attempts: Annotated[int, Field(ge=1)] = 10
 
     @model_validator(mode="after")
     def _leases_outlast_beats(self) -> "Workers":

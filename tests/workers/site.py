@@ -30,7 +30,7 @@ from workers.context import LiveSettings, WorkerContext
 from workers.dispatch import dispatch
 from workers.export import export
 from workers.lease import Lease
-from workers.outcome import Done, Failed, Outcome, TryAgain
+from workers.outcome import Done, Failed, NothingToDo, Outcome, TryAgain
 from workers.pipeline_step import run_pipeline
 
 Body = Callable[[WorkerContext, Lease], Outcome]
@@ -169,6 +169,8 @@ class Site:
                 self.gate.finish(run, StepEnd.DONE)
             case Failed():
                 self.gate.finish(run, StepEnd.FAILED)
+            case NothingToDo():
+                self.gate.finish(run, StepEnd.WITHDRAWN)
             case TryAgain(counted=counted):
                 self.gate.finish(run, StepEnd.RETRYING, counted=counted)
         return outcome

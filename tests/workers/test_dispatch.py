@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from shared.delivery import DELIVERY_FILE, read_delivery
 from shared.ids import derived_id, new_id
 from shared.job import JobState
 from shared.locked_file import LockedFile
+from shared.quarantine import QUARANTINE_FILE, read_quarantined
 from shared.registry.views import find_job, history, list_jobs
 from tests.support.samples import data_set_of, sample_file
 from tests.workers.faults import kills
@@ -203,10 +205,16 @@ def test_an_unknown_ae_title_goes_to_quarantine_whole_and_is_said(site: Site) ->
     before = names(site.tree.committed / delivery_id)
     with capture_logs() as lines:
         assert site.dispatch(delivery_id) == Done()
-    assert names(site.tree.quarantine / delivery_id) == before
+    folder = site.tree.quarantine / delivery_id
+    assert names(folder) == sorted([*before, QUARANTINE_FILE])
     assert names(site.tree.committed) == names(site.tree.jobs) == []
+    reason = "its AE title 'GONE' is not in the settings"
     (line,) = (line for line in lines if line["log_level"] == "error")
-    assert (line["delivery"], line["ae_title"]) == (delivery_id, "GONE")
+    assert (line["delivery"], line["reason"]) == (delivery_id, reason)
+    written = read_quarantined(folder)
+    assert written is not None
+    assert written.reason == reason
+    assert abs(datetime.now(UTC) - written.when) < timedelta(minutes=1)
 
 
 def test_what_is_in_quarantine_stays_there(site: Site) -> None:

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import pytest
@@ -19,6 +20,7 @@ SECRET = "DOE^JOHN"
 
 @pytest.fixture
 def grant(site: Site) -> Grant:
+    site.folder(STEP.job).path.mkdir()
     site.gate.submit(STEP)
     return granted(site)
 
@@ -144,7 +146,9 @@ def test_an_unforeseen_error_is_tried_again_and_its_text_is_not_told(
     assert step(site)["state"] == "retrying"
     assert step(site)["reason"] == reason
     assert SECRET not in str(raised.value)
-    assert "step broke" in [line["event"] for line in lines]
+    (line,) = (line for line in lines if line["event"] == "step broke")
+    assert SECRET not in str(line)
+    assert re.fullmatch(r"test_step_runner\.py:\d+", line["where"][-1])
     assert due(site) <= 2
 
 
