@@ -17,21 +17,28 @@ from shared.tree import ids_in
 from workers.advance import catch_up
 from workers.context import WorkerContext
 from workers.dispatch import DISPATCHED_FILE
+from workers.listing import Listing
 
 log = structlog.get_logger()
 
-_OVER = {JobState.DONE, JobState.CANCELLED}
-_AT_REST = {JobState.FAILED, JobState.HELD}
+_ASLEEP = {JobState.HELD, JobState.FAILED, JobState.CANCELLED}  # a person's word changes the file
 
 
 class Reconciler:
-    """`tick` often; it looks at `committed/` each time and at the rest now and then."""
+    """`tick` often; it looks at `committed/` each time and at the rest now and then.
+
+    What is settled costs no call to Redis and no file: a delivery that is dispatched, a job that
+    is done. A job that sleeps costs a look at its file's time.
+    """
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._told: dict[str, float] = {}  # committed delivery -> when it was submitted
-        self._settled: set[str] = set()  # dispatched deliveries, and jobs that stay as they are
-        self._at_rest: dict[str, int] = {}  # job until a person acts -> when its state was written
+        self._deliveries = Listing(context.tree.deliveries)
+        self._jobs = Listing(context.tree.jobs)
+        self._dispatched: set[str] = set()
+        self._done: set[str] = set()  # jobs, on disk and in Redis
+        self._asleep: dict[str, int] = {}  # jobs, and when the state that was seen was written
         self._epoch = ""
         self._looked = 0.0
 
@@ -49,46 +56,58 @@ class Reconciler:
                 self._submit_dispatch(delivery_id)
                 self._told[delivery_id] = now
         if now - self._looked >= period:
-            self._look_at_the_rest()
+            self._look_at_deliveries()
+            self._look_at_jobs()
             self._looked = now
 
-    def _look_at_the_rest(self) -> None:
+    def _look_at_deliveries(self) -> None:
+        folder = self._context.tree.deliveries
+        ids = self._deliveries.ids()
+        self._dispatched &= ids
+        for delivery_id in sorted(ids - self._dispatched):
+            if (folder / delivery_id / DISPATCHED_FILE).exists():
+                self._dispatched.add(delivery_id)
+            else:
+                self._submit_dispatch(delivery_id)
+
+    def _look_at_jobs(self) -> None:
         epoch = self._context.hasty_gate.epoch()
+        known_as_done: set[str] = set()
         if epoch != self._epoch:  # Redis may know nothing of what was settled
-            self._settled.clear()
-            self._at_rest.clear()
-        tree = self._context.tree
-        for delivery_id in ids_in(tree.deliveries):
-            if delivery_id not in self._settled:
-                if (tree.deliveries / delivery_id / DISPATCHED_FILE).exists():
-                    self._settled.add(delivery_id)
-                else:
-                    self._submit_dispatch(delivery_id)
-        for job_id in ids_in(tree.jobs):
-            if job_id not in self._settled:
-                self._advance(job_id)
+            known_as_done = self._context.hasty_records.in_state(JobState.DONE)
+            self._done &= known_as_done
+            self._asleep.clear()
+        ids = self._jobs.ids()
+        self._done &= ids
+        self._asleep = {job_id: at for job_id, at in self._asleep.items() if job_id in ids}
+        for job_id in sorted(ids - self._done):
+            self._look_at_job(job_id, job_id in known_as_done)
         self._epoch = epoch
 
     def _submit_dispatch(self, delivery_id: str) -> None:
         with contextlib.suppress(ValidationError):  # its dispatch takes it to quarantine
             submit_dispatch(self._context, delivery_id)
 
-    def _advance(self, job_id: str) -> None:
+    def _look_at_job(self, job_id: str, known_as_done: bool) -> None:
         folder = JobFolder(self._context.tree, job_id)
         try:
             written = folder.written()
-            if self._at_rest.get(job_id) == written:
+            if self._asleep.get(job_id) == written:
+                return
+            if known_as_done and folder.read().state is JobState.DONE:
+                self._done.add(job_id)
                 return
             job = catch_up(self._context, folder)
         except FileNotFoundError:
             return  # dispatch is about to write it, or housekeeping has just removed it
         except ValidationError:
             log.error("damaged state.json", job=job_id)
+            self._asleep[job_id] = written
             return
-        if job.state in _OVER:
-            self._settled.add(job_id)
-        elif job.state in _AT_REST:
-            self._at_rest[job_id] = written
+        if job.state is JobState.DONE:
+            self._done.add(job_id)
+        elif job.state in _ASLEEP:
+            self._asleep[job_id] = written
 
 
 def submit_dispatch(context: WorkerContext, delivery_id: str) -> None:

@@ -119,6 +119,10 @@ class JobRecords:
         """A job without a record stays without."""
         scripts.run(self._redis, "set_destination", job_id, name, _json(progress))
 
+    def in_state(self, state: JobState) -> set[str]:
+        """The ids of all jobs in a state."""
+        return set(cast("list[str]", self._redis.zrange(keys.JOBS_BY_STATE + state, 0, -1)))
+
     def remove(self, job_id: str) -> None:
         scripts.run(self._redis, "remove_job", job_id)
 

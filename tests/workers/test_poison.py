@@ -108,9 +108,10 @@ def test_the_disk_is_told_before_redis(site: Site, monkeypatch: pytest.MonkeyPat
     def away(*_: object, **__: object) -> None:
         raise ConnectionError
 
-    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+    with monkeypatch.context() as patch:
         patch.setattr("workers.poison.advance", away)
-        attempt(site, step, breaking)
+        with pytest.raises(ConnectionError):
+            attempt(site, step, breaking)
     assert find_job(site.redis, step.job).state is JobState.QUEUED
     Reconciler(site.context).tick()
     check_failed(site, step.job, GIVEN_UP)

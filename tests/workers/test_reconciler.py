@@ -1,17 +1,21 @@
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from shared.delivery import DELIVERY_FILE
-from shared.job import STATE_FILE, DestinationState, JobState
+from shared.job import STATE_FILE, DestinationState, Job, JobState
+from shared.job_folder import JobFolder
 from shared.job_steps import export_step
 from shared.registry import keys
 from shared.registry.gate import Queue, StepEnd
 from shared.registry.views import find_job, list_jobs
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
+from workers.advance import catch_up
+from workers.context import WorkerContext
 from workers.outcome import Done, Failed
 from workers.reconciler import Reconciler
 
@@ -153,7 +157,8 @@ def check_all_came_back(site: Site, jobs: dict[str, str]) -> None:
     assert views["refused"].destinations["PACS"].state is DestinationState.FAILED
     assert len(list_jobs(site.redis)) == len(jobs)
     # Nothing that is finished is to be run or sent again.
-    assert site.steps() == {
+    steps = {step: state for step, state in site.steps().items() if state != "withdrawn"}
+    assert steps == {
         jobs["queued"]: "waiting",
         f"{jobs['exporting']}.PACS": "waiting",
         f"{jobs['exporting']}.OTHER": "waiting",
@@ -212,32 +217,140 @@ def test_a_pipeline_that_is_to_be_tried_again_keeps_its_record(site: Site) -> No
     assert find_job(site.redis, job_id).state is JobState.RUNNING
 
 
-def test_a_finished_job_is_looked_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def done(site: Site) -> str:
+    """A job that is at its end."""
     job_id = site.exporting(INSTANCE)
     for name in ("PACS", "OTHER"):
-        site.export(job_id, name)
-    reconciler = reconcile(site)
+        assert site.export(job_id, name) == Done()
+    return job_id
 
-    def unexpected(*_: Any, **__: Any) -> NoReturn:
-        pytest.fail("looked at again")
 
-    monkeypatch.setattr("workers.reconciler.catch_up", unexpected)
+def look_again(reconciler: Reconciler) -> None:
+    """A period later."""
     reconciler._looked = float("-inf")
     reconciler.tick()
 
 
-def test_damaged_records_are_said_and_do_not_keep_the_others_waiting(site: Site) -> None:
+@contextmanager
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The jobs whose state.json is read, and those of which Redis is told something."""
+    read = JobFolder.read
+    seen: list[str] = []
+
+    def note_read(folder: JobFolder) -> Job:
+        seen.append(f"read {folder.id}")
+        return read(folder)
+
+    def note_told(context: WorkerContext, folder: JobFolder) -> Job:
+        seen.append(f"told {folder.id}")
+        return catch_up(context, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobFolder, "read", note_read)
+        patch.setattr("workers.reconciler.catch_up", note_told)
+        yield seen
+
+
+def test_a_job_that_is_done_is_looked_at_once_and_redis_is_not_asked_for_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(site), done(site)
+    with looked_at(monkeypatch) as seen:
+        reconciler = reconcile(site)
+        assert [what.split()[0] for what in seen] == ["read", "read"]
+        seen.clear()
+        for _ in range(4):
+            before = calls(site)
+            look_again(reconciler)
+            assert calls(site) - before == 1  # whether the server is a new one
+        assert seen == []
+
+
+def calls(site: Site) -> int:
+    """What the server was asked so far, but for this."""
+    stats = site.redis.info("commandstats")
+    return sum(stat["calls"] for name, stat in stats.items() if name != "cmdstat_info")
+
+
+def test_after_redis_was_emptied_of_jobs_that_are_done_it_is_told_of_each_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = done(site)
+    reconciler = reconcile(site)
+    empty_redis(site)
+    with looked_at(monkeypatch) as seen:
+        look_again(reconciler)
+        look_again(reconciler)
+    assert seen == [f"told {job_id}", f"read {job_id}"]
+    assert find_job(site.redis, job_id).state is JobState.DONE
+
+
+@pytest.mark.parametrize("change", [{"failure": "broken"}, {"held": True}, {"cancelled": True}])
+def test_a_job_that_sleeps_is_looked_at_again_when_its_file_has_changed(
+    site: Site, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """Whoever changed it may have died before Redis was told."""
+    job_id = site.dispatched(INSTANCE)
+    folder = site.folder(job_id)
+    awake = folder.read()
+    folder.update(lambda job: job.model_copy(update=change))
+    site.gate.withdraw(job_id)
+    reconciler = reconcile(site)
+    with looked_at(monkeypatch) as seen:
+        look_again(reconciler)
+    assert seen == []
+    folder.update(lambda job: awake)
+    look_again(reconciler)
+    assert site.steps()[job_id] == "waiting"
+
+
+def test_jobs_and_deliveries_that_come_between_two_looks_are_found(site: Site) -> None:
+    reconciler = reconcile(site)
+    for _ in range(4):
+        job_id = site.dispatched(INSTANCE)
+        cut_short = site.commit(INSTANCE)
+        (site.tree.committed / cut_short).rename(site.tree.deliveries / cut_short)
+        site.redis.delete(keys.STEP + job_id)
+        look_again(reconciler)
+        assert site.steps()[job_id] == site.steps()[cut_short] == "waiting"
+
+
+def test_what_is_removed_is_forgotten(site: Site) -> None:
+    job_id = done(site)
+    delivery_id = site.folder(job_id).read().delivery
+    reconciler = reconcile(site)
+    site.folder(job_id).path.rename(site.tree.trash / job_id)
+    (site.tree.deliveries / delivery_id).rename(site.tree.trash / delivery_id)
+    look_again(reconciler)
+    assert not reconciler._done | reconciler._dispatched
+
+
+def test_damaged_records_do_not_keep_the_others_waiting(site: Site) -> None:
     damaged_delivery, delivery_id = site.commit(INSTANCE), site.commit(INSTANCE)
     damaged_job, job_id = site.dispatched(INSTANCE), site.dispatched(INSTANCE)
     (site.tree.committed / damaged_delivery / DELIVERY_FILE).write_text("{")
     (site.folder(damaged_job).path / STATE_FILE).write_text("{")
     site.redis.flushall()
+    reconcile(site)
+    # The damaged delivery's dispatch takes it to quarantine.
+    assert site.steps() == dict.fromkeys((damaged_delivery, delivery_id, job_id), "waiting")
+
+
+def test_a_damaged_job_is_said_once_and_goes_on_once_it_is_repaired(site: Site) -> None:
+    job_id = site.dispatched(INSTANCE)
+    path = site.folder(job_id).path / STATE_FILE
+    whole = path.read_bytes()
+    empty_redis(site)
+    path.write_text("{")
+    reconciler = Reconciler(site.context)
     with capture_logs() as lines:
-        reconcile(site)
-    assert site.steps() == {delivery_id: "waiting", job_id: "waiting"}
-    said = {(line["event"], line.get("delivery") or line.get("job")) for line in lines}
-    assert ("damaged delivery.json", damaged_delivery) in said
-    assert ("damaged state.json", damaged_job) in said
+        for _ in range(3):
+            look_again(reconciler)
+    said = [(line["event"], line["job"]) for line in lines if line["log_level"] == "error"]
+    assert said == [("damaged state.json", job_id)]
+    path.write_bytes(whole)
+    look_again(reconciler)
+    assert site.steps() == {job_id: "waiting"}
 
 
 def test_other_things_in_the_folders_are_passed_over(site: Site) -> None:
