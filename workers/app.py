@@ -1,4 +1,4 @@
-"""The Celery app of a worker: a task for each queue, and nothing else in it."""
+"""The Celery app of a worker: a task for each queue, and the canary."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from celery import Celery
 
 from shared.broker import celery_app, task_name
 from shared.registry.gate import Queue
+from workers.canary import Canary
 from workers.context import WorkerContext
 from workers.dispatch import dispatch
 from workers.events import Events
@@ -20,9 +21,10 @@ BODIES: dict[Queue, Body] = {
 }
 
 
-def worker_app(context: WorkerContext, url: str) -> Celery:
+def worker_app(context: WorkerContext, url: str, canary: Canary) -> Celery:
     """An app whose tasks take a step's id and a token, and run the step's body."""
     app = celery_app(url, events=Events)
+    canary.live_in(app)
     for queue, body in BODIES.items():
         _add_task(app, context, queue, body)
     return app

@@ -15,6 +15,7 @@ from shared.settings import Settings
 from shared.settings.live import LiveSettings
 from shared.step_line import StepLine
 from shared.tree import StorageTree
+from workers.running import Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,12 @@ class WorkerContext:
     hasty_gate: Gate
     hasty_records: JobRecords
     line: StepLine
+    running: Running
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def id(self) -> str:
+        return self.name.rpartition("/")[2]
 
     @property
     def who(self) -> str:
@@ -42,11 +48,18 @@ class WorkerContext:
 
 
 def connected(
-    settings: Settings, url: str, name: str, *, patience: int = 0, fixed: Iterable[str] = ()
+    settings: Settings,
+    url: str,
+    name: str,
+    *,
+    places: int = 0,
+    patience: int = 0,
+    fixed: Iterable[str] = (),
 ) -> WorkerContext:
     """A process's surroundings; no connection is opened yet.
 
     Args:
+        places: how many steps it may run at once.
         patience: tries, about a second apart, to say what must be said.
         fixed: the settings that this process cannot change.
     """
@@ -61,4 +74,5 @@ def connected(
         hasty_gate=Gate(hasty, periods),
         hasty_records=JobRecords(hasty),
         line=StepLine(Gate(hasty, periods), celery_app(url)),
+        running=Running(places),
     )

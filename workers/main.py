@@ -3,14 +3,18 @@
 import socket
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 from celery import signals
 
+from shared.registry.connection import connect
 from shared.registry.gate import Queue
 from shared.settings import Settings
 from workers.app import worker_app
+from workers.canary import Canary
 from workers.context import WorkerContext, connected
+from workers.health import Health, end_process
 from workers.housekeeping import Housekeeping
 from workers.places import Places
 from workers.reconciler import Reconciler
@@ -29,6 +33,7 @@ _FIXED = (
     "workers.running_lease",
     "workers.tick",
     "workers.drain_timeout",
+    "workers.canary_timeout",
     "log.level",
     "log.format",
 )
@@ -36,11 +41,18 @@ _PATIENCE = 600  # tries, about a second apart, to say what must be said
 
 
 def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int:
-    """Works until SIGTERM, then ends what runs within the drain time. Returns the exit code."""
-    context = connected(settings, url, name, patience=_PATIENCE, fixed=_FIXED)
-    context.tree.create()
+    """Works until SIGTERM, then ends what runs within the drain time. Returns the exit code.
+
+    Where nothing is consumed any more it does not return: see `end_process`.
+    """
     places = {queue: _threads(settings, queue) for queue in queues}
+    context = connected(
+        settings, url, name, places=sum(places.values()), patience=_PATIENCE, fixed=_FIXED
+    )
+    context.tree.create()
     here = Places(context, places)
+    canary = Canary(context.id, url)
+    health = Health(connect(url), context, canary, places, partial(end_process, context, here))
     reread = Reread(context)
     period = settings.workers
     tickers = [
@@ -48,9 +60,10 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
         Ticker("the reconciler", period.tick, Reconciler(context).tick),
         Ticker("housekeeping", period.reconcile, Housekeeping(context).tick),
         Ticker("the settings", period.tick, reread.tick),
+        Ticker("the canary", health.period, health.tick),
     ]
-    drain = _on_shutdown(context, here)
-    app = worker_app(context, url)
+    drain = _on_shutdown(context, here, health)
+    app = worker_app(context, url, canary)
     reread.on_hangup(app)
     for ticker in tickers:
         ticker.start()
@@ -59,8 +72,9 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
             "--quiet",
             "worker",
             "--pool=threads",
-            f"--concurrency={sum(places.values())}",
-            f"--queues={','.join(queues)}",
+            # One more, for the canary and for messages that are handed on.
+            f"--concurrency={sum(places.values()) + 1}",
+            f"--queues={','.join([*queues, canary.queue])}",
             f"--hostname={name}@{socket.gethostname()}",
             "--without-gossip",
             "--without-mingle",
@@ -70,6 +84,7 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
     drain.cancel()
     for ticker in tickers:
         ticker.stop()
+    health.leave()
     return 0
 
 
@@ -81,13 +96,14 @@ def _threads(settings: Settings, queue: Queue) -> int:
     }[queue]
 
 
-def _on_shutdown(context: WorkerContext, places: Places) -> threading.Timer:
+def _on_shutdown(context: WorkerContext, places: Places, health: Health) -> threading.Timer:
     """At SIGTERM nothing more is admitted here; what runs past the drain time is interrupted."""
     timer = threading.Timer(context.settings.workers.drain_timeout, context.stopping.set)
     timer.daemon = True
 
     def drain(**_: object) -> None:
         places.withdraw()
+        health.drain()
         timer.start()
 
     signals.worker_shutting_down.connect(drain, weak=False)

@@ -2,12 +2,14 @@
 
 import contextlib
 import secrets
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore, Reject, Retry
 from pydantic import ValidationError
 
 from shared.job_folder import JobFolder
@@ -22,6 +24,7 @@ from workers.surroundings import is_elsewhere, is_gone
 
 log = structlog.get_logger()
 
+_HAND_ON = 0.2  # seconds before another worker may take a message that this one has no place for
 _FIRST_DELAY, _LONGEST_DELAY = 2.0, 300.0  # seconds, after a fault that no body foresaw
 
 Body = Callable[[WorkerContext, Lease], Outcome]
@@ -39,21 +42,29 @@ def run_step(context: WorkerContext, body: Body, step_id: str, token: str) -> No
     """Runs a step if the gate lets it, and tells the gate, then Celery, how it ended.
 
     Raises:
+        celery.exceptions.Reject: no place is free here; the message goes to another worker.
         celery.exceptions.Ignore: a stale or doubled message; whoever holds the step reports.
         celery.exceptions.Retry: tried again at a time that the gate keeps.
         StepFailedError: failed for good.
     """
-    caller = f"{context.name}/{secrets.token_hex(4)}"
-    run = context.gate.start(step_id, token, caller)
-    if run is None:
-        log.info("stale message dropped", step=step_id)
-        raise Ignore
-    with (
-        structlog.contextvars.bound_contextvars(step=step_id, attempt=run.attempt),
-        Lease(context.hasty_gate, run, context.settings.workers.beat, context.stopping) as lease,
-    ):
-        outcome = _run_body(context, body, lease)
-        _report(context, run, outcome)
+    with ExitStack() as place:
+        if not place.enter_context(context.running.place_for(step_id)):
+            time.sleep(_HAND_ON)
+            raise Reject("no place is free here", requeue=True)
+        caller = f"{context.name}/{secrets.token_hex(4)}"
+        run = context.gate.start(step_id, token, caller)
+        if run is None:
+            log.info("stale message dropped", step=step_id)
+            raise Ignore
+        with (
+            structlog.contextvars.bound_contextvars(step=step_id, attempt=run.attempt),
+            Lease(
+                context.hasty_gate, run, context.settings.workers.beat, context.stopping
+            ) as lease,
+        ):
+            outcome = _run_body(context, body, lease)
+            place.close()  # the gate gives it to the next as soon as it hears of this one's end
+            _report(context, run, outcome)
 
 
 def _run_body(context: WorkerContext, body: Body, lease: Lease) -> Outcome:

@@ -33,6 +33,9 @@ JOBS_BY_STUDY = f"{PREFIX}jobs:study:"  # by the hash of a Study Instance UID
 
 RECEIVERS = f"{PREFIX}receivers"  # set of those that were heard of
 RECEIVER = f"{PREFIX}receiver:"  # hash: how a receiver stands; expires
+WORKERS = f"{PREFIX}workers"  # zset: worker process -> when it is forgotten (ms)
+WORKER = f"{PREFIX}worker:"  # string: JSON of how a worker process stands; expires
+CANARIES = f"{PREFIX}canary:"  # list by worker process: Celery's, of its canary's messages
 ASSOCIATIONS = f"{PREFIX}associations"  # stream: the ended ones, capped
 
 LUA_NAMES = {

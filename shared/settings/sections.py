@@ -250,6 +250,7 @@ class Workers(Section):
     housekeeping: Seconds = MINUTE
     drain_timeout: Seconds = 30
     max_step_attempts: Annotated[int, Field(ge=1)] = 10
+    canary_timeout: Annotated[Seconds, Field(gt=0)] = MINUTE
 
     @model_validator(mode="after")
     def _leases_outlast_beats(self) -> "Workers":

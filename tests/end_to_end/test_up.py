@@ -8,14 +8,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
+from deploy.embedded_server import running_url
 from deploy.system import accepts_connections, free_port
+from shared.broker import celery_app
+from shared.registry import keys
+from shared.registry.connection import connect
+from shared.registry.workers import workers
+from shared.worker_state import WorkerState
 from tests.support.flower import write_deadly_rows
 from tests.support.gateway import HOST, REPOSITORY
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
+from workers.health import EXIT_CODE
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY)}
 
@@ -23,7 +31,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY)}
 class Up:
     """`penstock up` with an embedded server, on free ports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **workers: Any) -> None:
         self.port = free_port(HOST)
         self.flower_port = free_port(HOST, [self.port])
         self.sleeper = f"sleep {self.port}"  # of this gateway alone
@@ -35,7 +43,7 @@ class Up:
                     "storage": {"root": "storage", "watermark_percent": 100, "reserve_gb": 0},
                     "receiver": {"port": self.port},
                     "flower": {"port": self.flower_port},
-                    "workers": {"drain_timeout": "500ms"},
+                    "workers": {"drain_timeout": "500ms", **workers},
                     "ae_titles": [{"title": "SLEEPY", "pipeline": "sleep"}],
                     "pipelines": {
                         # A shell, so that the sleeper is a child's child.
@@ -81,8 +89,8 @@ class Up:
 
 
 @contextmanager
-def up(folder: Path) -> Iterator[Up]:
-    gateway = Up(folder)
+def up(folder: Path, **workers: Any) -> Iterator[Up]:
+    gateway = Up(folder, **workers)
     try:
         wait_for(lambda: "send to" in gateway.said, 60)
         yield gateway
@@ -146,6 +154,26 @@ def test_flower_may_die_whatever_of_and_nobody_else_notices(tmp_path: Path) -> N
         assert f"http://{HOST}:{gateway.flower_port}" in gateway.penstock("status")
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.process.wait(40) == 0
+
+
+def test_a_worker_that_stops_consuming_is_started_anew(tmp_path: Path) -> None:
+    with up(tmp_path, canary_timeout="5s") as gateway:
+        url = running_url(tmp_path / "storage" / "redis")
+        assert url is not None
+        with connect(url) as redis:
+            wait_for(lambda: [consumes(state) for state in workers(redis)] == [True] * 2)
+            (state,) = (state for state in workers(redis) if state.name == "exports")
+            celery_app(url).control.cancel_consumer(keys.CANARIES + state.id)
+            wait_for(lambda: gateway.pid_of("exports") != state.pid, 40)
+            assert f'"pid": {state.pid}, "exit_code": {EXIT_CODE}' in gateway.said
+            wait_for(lambda: [consumes(state) for state in workers(redis)] == [True] * 2)
+            gateway.penstock("status")  # which ends with 0 only with workers for all queues
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(40) == 0
+
+
+def consumes(state: WorkerState) -> bool:
+    return state.last_canary is not None
 
 
 def test_a_hangup_has_receiver_and_workers_read_their_settings_again(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ VERBS = {
     "receiver": ["receive"],
     "exports": ["work", "--queues", "dispatch,export", "--name", "exports"],
     "exports-2": ["work", "--queues", "dispatch,export", "--name", "exports-2"],
+    "pipelines-2": ["work", "--queues", "pipeline", "--name", "pipelines-2"],
     "pipelines": ["work", "--queues", "pipeline", "--name", "pipelines"],
     "flower": ["flower"],
 }
@@ -131,6 +132,10 @@ class Gateway:
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
         return self._running[name]
+
+    def log(self, name: str) -> str:
+        """What a part has said so far."""
+        return (self.folder / f"{name}.log").read_text()
 
     def kill(self, name: str) -> None:
         """By SIGKILL: no cleaning up, no last words."""

@@ -32,6 +32,7 @@ from workers.export import export
 from workers.lease import Lease
 from workers.outcome import Done, Failed, NothingToDo, Outcome, TryAgain
 from workers.pipeline_step import run_pipeline
+from workers.running import Running
 
 Body = Callable[[WorkerContext, Lease], Outcome]
 
@@ -85,6 +86,7 @@ class Site:
             hasty_gate=self.gate,
             hasty_records=JobRecords(self.redis),
             line=StepLine(self.gate, celery_app(url)),
+            running=Running(100),
         )
         self.gate.open()
         self._granted: dict[str, Grant] = {}
