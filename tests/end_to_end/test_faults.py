@@ -7,36 +7,9 @@ from typing import Any
 from shared.job import JobState
 from tests.support.destinations import Archive
 from tests.support.gateway import Gateway
+from tests.support.held_pipeline import HeldPipeline
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
-
-
-class HeldPipeline:
-    """A pipeline that runs until it is let go, and keeps a log of its runs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.notes = folder / "notes"
-        self.notes.mkdir()
-        self.hold()
-
-    def section(self) -> dict[str, Any]:
-        script = Path(__file__).parents[1] / "support" / "pipeline.py"
-        return {
-            "kind": "command",
-            "command": ["python3", str(script), "{input}", "{output}", str(self.notes)],
-            "export_to": ["ARCHIVE"],
-        }
-
-    def hold(self) -> None:
-        (self.notes / "hold").touch()
-
-    def let_go(self) -> None:
-        (self.notes / "hold").unlink()
-
-    @property
-    def log(self) -> list[str]:
-        path = self.notes / "log"
-        return path.read_text().split() if path.exists() else []
 
 
 def _settings(pipeline: HeldPipeline, archive: Archive) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from shared.job import JobState
 from shared.registry import keys
 from shared.registry.workers import workers
 from shared.worker_state import WorkerState
-from tests.end_to_end.test_faults import HeldPipeline
 from tests.support.gateway import Gateway
+from tests.support.held_pipeline import HeldPipeline
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
 from workers.health import EXIT_CODE
@@ -47,7 +47,7 @@ def test_a_worker_says_how_it_stands(tmp_path: Path) -> None:
     with Gateway(
         tmp_path,
         ae_titles=[{"title": "SLOW", "pipeline": "held"}],
-        pipelines={"held": pipeline.section() | {"export_to": []}},
+        pipelines={"held": pipeline.section(export_to=[])},
         workers=BRIEF,
     ) as gateway:
         exports, pipelines = (consuming(gateway, name) for name in ("exports", "pipelines"))
@@ -86,7 +86,7 @@ def test_its_running_steps_are_handed_back_uncounted(tmp_path: Path) -> None:
     with Gateway(
         tmp_path,
         ae_titles=[{"title": "SLOW", "pipeline": "held"}],
-        pipelines={"held": pipeline.section() | {"export_to": []}},
+        pipelines={"held": pipeline.section(export_to=[])},
         workers=BRIEF,
     ) as gateway:
         gateway.storescu(sample_file("CT_small.dcm"), called="SLOW")
@@ -107,7 +107,7 @@ def test_long_steps_in_every_place_do_not_keep_the_canary_waiting(tmp_path: Path
         tmp_path,
         ("receiver", "exports", "pipelines", "pipelines-2"),
         ae_titles=[{"title": "SLOW", "pipeline": "held"}],
-        pipelines={"held": pipeline.section() | {"export_to": []}},
+        pipelines={"held": pipeline.section(export_to=[])},
         workers=BRIEF | {"pipeline_threads": 2},
     ) as gateway:
         for name in ("pipelines", "pipelines-2"):

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -73,14 +74,19 @@ class Gateway:
         self.config = folder / "penstock.toml"
         self.server = EmbeddedServer(folder / "storage" / "redis")
         self.parts = parts
+        self._periods = periods
         self._environment = {**_ENVIRONMENT, **environment}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.configure(**sections)
+
+    def configure(self, **sections: Any) -> None:
+        """Writes the settings file, for what is started or reads it from now on."""
         settings: dict[str, Any] = {
             "storage": {"root": "storage", "watermark_percent": 100, "reserve_gb": 0},
             "receiver": {"port": self.port},
             "flower": {"port": self.flower_port},
             "redis": {"url": self.server.url},
-            **periods,
+            **self._periods,
         }
         for name, section in sections.items():
             settings[name] = (
@@ -120,14 +126,15 @@ class Gateway:
             for log in sorted(self.folder.glob("*.log")):
                 print(f"--- {log.name}\n{log.read_text()[-6000:]}")
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, module: str = "deploy", **environment: str) -> None:
+        """`module` may be one that does something to the program before it runs it."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-P", "-m", "deploy", "-c", str(self.config), *VERBS[name]],
+                [sys.executable, "-P", "-m", module, "-c", str(self.config), *VERBS[name]],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=self._environment,
+                env=self._environment | environment,
             )
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
@@ -142,6 +149,26 @@ class Gateway:
         process = self._running.pop(name)
         process.kill()
         process.wait()
+
+    @contextmanager
+    def suspended(self, name: str) -> Iterator[None]:
+        """Stopped by SIGSTOP for the length of the block."""
+        self.process(name).send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process(name).send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def suspended_redis(self) -> Iterator[None]:
+        """It accepts connections and never answers."""
+        pid = self.server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def kill_redis(self) -> None:
         pid = self.server.pid
