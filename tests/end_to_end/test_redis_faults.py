@@ -76,7 +76,7 @@ def test_workers_consume_again_after_two_restarts_and_a_storm_of_resets(tmp_path
         for _ in range(20):
             for kind in ("normal", "pubsub"):
                 gateway.redis.client_kill_filter(_type=kind, skipme=True)
-            time.sleep(0.05)  # for some to have come back
+            time.sleep(0.05)  # the storm's own pace: some have come back by then
         gateway.storescu(sample_file("CT_small.dcm"), called="SLOW")
         pipeline.let_go()
         jobs = gateway.wait_for_jobs(2, JobState.DONE, 60)
@@ -105,6 +105,7 @@ def test_emptied_with_work_in_every_state_redis_gets_all_of_it_back(tmp_path: Pa
                 "ARCHIVE": archive.settings(),
                 "NOWHERE": {"ae_title": "NOWHERE", "host": HOST, "port": free_port(HOST)},
             },
+            workers={"running_lease": "5s"},
         ) as gateway,
     ):
 

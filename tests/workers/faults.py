@@ -1,11 +1,12 @@
 """Being killed after any write: the n-th change of the disk or of Redis is the last one."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import patch
 
 from shared.registry import scripts
@@ -20,11 +21,22 @@ class KilledError(BaseException):
     """No code of ours gets to catch it."""
 
 
+def _raise() -> NoReturn:
+    raise KilledError
+
+
+def kill_process() -> NoReturn:
+    """No `finally` and no lock's release comes after it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody outlives that")
+
+
 class Killer:
     """Its block ends with this thread's n-th write, or as it is, with fewer."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, strike: Callable[[], NoReturn] = _raise) -> None:
         self.struck = False
+        self._strike = strike
         self._left = after
         self._patches = [
             patch.object(owner, name, self._wrap(getattr(owner, name))) for owner, name in _WRITES
@@ -56,7 +68,7 @@ class Killer:
             self._left -= 1
             if self._left == 0:
                 self.struck = True
-                raise KilledError
+                self._strike()
             return result
 
         return wrapped

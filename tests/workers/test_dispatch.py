@@ -1,8 +1,11 @@
+import multiprocessing
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,17 @@ from shared.ids import derived_id, new_id
 from shared.job import JobState
 from shared.locked_file import LockedFile
 from shared.quarantine import QUARANTINE_FILE, read_quarantined
+from shared.registry import keys
+from shared.registry.gate import Step
 from shared.registry.views import find_job, history, list_jobs
 from tests.support.samples import data_set_of, sample_file
-from tests.workers.faults import kills
+from tests.workers.faults import Killer, kill_process, kills
 from tests.workers.site import Given, Site
 from workers.dispatch import DISPATCHED_FILE, dispatch
 from workers.lease import StoppingError
 from workers.outcome import Done, Outcome, TryAgain
 from workers.plan import PLAN_FILE, Plan
+from workers.step_runner import run_step
 
 TWO_PIPELINES: dict[str, Any] = {
     "ae_titles": [{"title": "BRAIN", "pipelines": ["one", "two"]}],
@@ -109,6 +115,49 @@ def test_killed_after_any_write_and_run_again_it_makes_the_same_jobs(two: Site) 
                 check_dispatched(two, delivery_id, "one", "two")
             assert dispatch(two.context, lease) == Done()
         check_dispatched(two, delivery_id, "one", "two")
+
+
+def in_a_process_of_its_own(call: Callable[[], None]) -> int | None:
+    """The exit code; what it is told of files, locks and Redis connections ends with it."""
+    process = multiprocessing.get_context("fork").Process(target=call)
+    process.start()
+    process.join(30)
+    return process.exitcode
+
+
+def work(site: Site, step: Step, token: str, killer: Killer) -> None:
+    """As a worker runs it, from the message to what the gate is told of the end."""
+    with killer:
+        run_step(site.context, dispatch, step.id, token)
+
+
+def granted(site: Site, step: Step) -> str:
+    """The token of the step's next run; whoever had it before died long ago."""
+    site.redis.zadd(keys.LEASES + step.lane, {step.id: 1}, xx=True)
+    site.gate.submit(step)
+    site.gate.announce_places("tests", {step.queue: 1})
+    (grant,) = site.gate.grant(step.queue)
+    site.gate.announce_places("tests", {step.queue: 0})
+    return grant.token
+
+
+def test_a_process_killed_after_any_write_leaves_what_the_next_makes_the_same_jobs_of(
+    two: Site,
+) -> None:
+    for after in count(1):
+        two.empty()
+        step = dispatch_step(two.commit(*INSTANCES), "normal")
+        mortal = partial(work, two, step, granted(two, step), Killer(after, kill_process))
+        ended = in_a_process_of_its_own(mortal)
+        if ended == 0:
+            assert after > 30  # else the writes are not seen any more
+            break
+        assert ended == -signal.SIGKILL
+        if two.steps()[step.id] != "done":  # it died after its last word to the gate
+            whole = partial(work, two, step, granted(two, step), Killer(0))
+            assert in_a_process_of_its_own(whole) == 0
+        assert two.steps()[step.id] == "done"
+        check_dispatched(two, step.id, "one", "two")
 
 
 def test_run_again_at_any_time_it_leaves_what_is_done_as_it_is(site: Site) -> None:
