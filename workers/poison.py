@@ -83,12 +83,13 @@ def _fail_export(context: WorkerContext, folder: JobFolder, name: str, reason: s
 
 def _sent(folder: JobFolder, name: str) -> tuple[int, int, int]:
     """Delivered, those of them with a warning, and all: as far as it can still be told."""
-    result = folder.read().result
+    job = folder.read()
+    result = job.result
     total = (
         sum(1 for _ in (folder.path / result.folder).rglob(f"*{INSTANCE_SUFFIX}")) if result else 0
     )
     try:
-        sent_log = SentLog.try_open(folder.path / f"sent-{name}.log")
+        sent_log = SentLog.try_open(folder.path / f"sent-{name}.log", job.rounds.get(name, 0))
     except (ValueError, KeyError):  # it may be the log that the step broke on
         sent_log = None
     if sent_log is None:

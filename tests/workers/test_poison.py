@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from shared.announce import dispatch_step
 from shared.delivery import DELIVERY_FILE
 from shared.job import STATE_FILE, DestinationState, JobState
+from shared.job_steps import export_step, pipeline_step
 from shared.locked_file import LockedFile
 from shared.quarantine import read_quarantined
 from shared.registry import keys
@@ -21,7 +22,6 @@ from shared.registry.gate import Queue, Step, StepEnd
 from shared.registry.views import find_job
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from workers.advance import export_step, pipeline_step
 from workers.context import WorkerContext
 from workers.dispatch import dispatch
 from workers.export import export

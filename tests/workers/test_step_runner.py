@@ -167,7 +167,7 @@ def test_a_stopping_worker_hands_its_step_back_at_once(site: Site, grant: Grant)
 def test_a_withdrawn_step_is_not_run_again(site: Site, grant: Grant) -> None:
     with pytest.raises(StepFailedError, match="withdrawn"):
         run_step(site.context, raising(StepWithdrawnError()), STEP.id, grant.token)
-    assert step(site)["state"] == "failed"
+    assert step(site)["state"] == "withdrawn"
 
 
 def test_an_end_of_a_run_that_is_not_the_newest_changes_nothing(
