@@ -5,9 +5,9 @@ from itertools import islice
 from pathlib import Path
 
 from shared.delivery import PARTIAL_SUFFIX
+from shared.same_bytes import same_from
 
 _IOV_MAX = 1024  # buffers in one writev (limits.h)
-_COMPARED_AT_ONCE = 1 << 20
 
 
 class InstanceFile:
@@ -72,12 +72,4 @@ class InstanceFile:
 
     def has_same_data_set(self, other: Path, other_head_size: int) -> bool:
         """Whether the data set in `other` is byte for byte this one."""
-        if other.stat().st_size - other_head_size != self.size - self.head_size:
-            return False
-        with Path(self.path).open("rb") as mine, other.open("rb") as kept:
-            mine.seek(self.head_size)
-            kept.seek(other_head_size)
-            while piece := mine.read(_COMPARED_AT_ONCE):
-                if piece != kept.read(_COMPARED_AT_ONCE):
-                    return False
-        return True
+        return same_from(Path(self.path), self.head_size, other, other_head_size)

@@ -10,7 +10,7 @@ from receiver.incoming import Incoming
 from receiver.instance_file import InstanceFile
 from receiver.syncing import SyncBatch
 from shared import durable
-from shared.delivery import INSTANCE_SUFFIX, Association, Delivery, Instance
+from shared.delivery import Association, Delivery, Instance, instance_file_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Transaction:
             file.discard()
             self.duplicates += 1
             return
-        name = self._free_name(sop_instance_uid)
+        name = instance_file_name(sop_instance_uid, self._names)
         self._make_lasting(file, name)
         self._names.add(name)
         self.size += file.size
@@ -116,14 +116,6 @@ class Transaction:
         return kept.transfer_syntax_uid == transfer_syntax_uid and file.has_same_data_set(
             self.folder / kept.file, kept.head_size
         )
-
-    def _free_name(self, sop_instance_uid: str) -> str:
-        # `1.2.2.dcm` may be the second file of 1.2 or the first of 1.2.2: ask for the name.
-        name, number = sop_instance_uid + INSTANCE_SUFFIX, 1
-        while name in self._names:
-            number += 1
-            name = f"{sop_instance_uid}.{number}{INSTANCE_SUFFIX}"
-        return name
 
     def _make_lasting(self, file: InstanceFile, name: str) -> None:
         if self._sync_each:

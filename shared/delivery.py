@@ -1,5 +1,6 @@
 """The record of an association's data: `delivery.json`, written once, at commit."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +71,16 @@ class Delivery(Association):
     @property
     def incomplete(self) -> bool:
         return self.end != "released"
+
+
+def instance_file_name(sop_instance_uid: str, taken: Container[str]) -> str:
+    """A name that is free: `<uid>.dcm`, or with a number for a further data set under that UID."""
+    # `1.2.2.dcm` may be the second file of 1.2 or the first of 1.2.2: ask for the name.
+    name, number = sop_instance_uid + INSTANCE_SUFFIX, 1
+    while name in taken:
+        number += 1
+        name = f"{sop_instance_uid}.{number}{INSTANCE_SUFFIX}"
+    return name
 
 
 def read_delivery(folder: Path) -> Delivery:

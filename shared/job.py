@@ -1,4 +1,4 @@
-"""A job: what one pipeline makes of one delivery, and how far it has come.
+"""A job: what one pipeline makes of a delivery, or of a group of them, and how far it has come.
 
 `jobs/<id>/state.json` is a `Job`; the record in Redis mirrors it for people to look at.
 """
@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from shared.delivery import Record
+from shared.group import Group
 
 STATE_FILE = "state.json"
 
@@ -29,7 +30,7 @@ class JobState(StrEnum):
 # A run may end well or badly before it learns that its job is held, and says when it has stopped.
 # FAILED before HELD or CANCELLED: of the retry between them the record was not told.
 MAY_FOLLOW: dict[JobState, frozenset[JobState]] = {
-    JobState.WAITING: frozenset({JobState.HELD}),
+    JobState.WAITING: frozenset({JobState.WAITING, JobState.HELD, JobState.FAILED}),
     JobState.QUEUED: frozenset(
         {JobState.WAITING, JobState.HELD, JobState.QUEUED, JobState.RUNNING, JobState.FAILED}
     ),
@@ -87,7 +88,8 @@ class Job(Record):
     """A job as the disk has it; a finished step is never run again."""
 
     id: str
-    delivery: str
+    delivery: str  # the first, where there are several
+    joined: tuple[str, ...] = ()  # the further ones
     pipeline: str
     ae_title: str
     calling_ae_title: str
@@ -97,6 +99,9 @@ class Job(Record):
     size: int  # bytes received
     incomplete: bool = False  # the association did not end with a release
     studies: tuple[str, ...] = ()  # that it has instances of, by `study_hash`
+    group: Group | None = None
+    ungrouped: bool = False  # of instances that lack the UID by which they were to be grouped
+    follows: str = ""  # the job that its group had before, and that was closed too early for it
     export_to: tuple[str, ...] = ()
     result: Result | None = None
     destinations: dict[str, DestinationEnd] = Field(default_factory=dict)
@@ -115,10 +120,50 @@ class Job(Record):
         if self.failure:
             return JobState.FAILED
         if self.result is None:
-            return JobState.HELD if self.held else JobState.QUEUED
+            if self.held:
+                return JobState.HELD
+            return JobState.WAITING if self.is_open else JobState.QUEUED
         if self.open_destinations:
             return JobState.HELD if self.held else JobState.EXPORTING
         return JobState.FAILED if self.failed_destinations else JobState.DONE
+
+    @property
+    def deliveries(self) -> tuple[str, ...]:
+        return (self.delivery, *self.joined)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its group takes more deliveries, unless a person holds it."""
+        return self.group is not None and self.group.closed is None
+
+    @property
+    def due(self) -> datetime | None:
+        """When it stops waiting, unless more comes; None for one that does not wait."""
+        return self.group.due if self.group and self.state is JobState.WAITING else None
+
+    def opened(self, now: datetime) -> "Job":
+        """As the first of its group."""
+        return self._with_group(opened=now, grown=now)
+
+    def joined_by(self, other: "Job", now: datetime) -> "Job":
+        """With the delivery of `other`; its group has to be quiet for its whole period again."""
+        return self._with_group(grown=now).model_copy(
+            update={
+                "joined": (*self.joined, other.delivery),
+                "instances": self.instances + other.instances,
+                "size": self.size + other.size,
+                "incomplete": self.incomplete or other.incomplete,
+            }
+        )
+
+    def closed(self, now: datetime, instances: int, size: int) -> "Job":
+        """With all that it will ever have; an instance that came twice counts once now."""
+        counts = {"instances": instances, "size": size}
+        return self._with_group(closed=now).model_copy(update=counts)
+
+    def _with_group(self, **times: datetime) -> "Job":
+        assert self.group is not None
+        return self.model_copy(update={"group": self.group.model_copy(update=times)})
 
     def with_destination(self, name: str, end: DestinationEnd) -> "Job":
         return self.model_copy(update={"destinations": {**self.destinations, name: end}})

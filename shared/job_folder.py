@@ -1,11 +1,10 @@
 """A job's folder: `jobs/<id>/` with its input, its attempts and what is done already."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.delivery import Delivery
 from shared.durable import sync_directory
 from shared.job import FINISHED, STATE_FILE, Job
 from shared.locked_file import LockedFile
@@ -22,13 +21,18 @@ class JobFolder:
         self.path = tree.jobs / job_id
         self.input = self.path / "input"
 
-    def create(self, job: Job, delivery: Delivery, source: Path) -> None:
+    def create(self, job: Job, source: Path, files: Iterable[str]) -> None:
         """Makes the folder whole, however far an earlier call came; then `state.json`, once."""
         self.input.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for instance in delivery.instances:
+        for name in files:
             with contextlib.suppress(FileExistsError):
-                (self.input / instance.file).hardlink_to(source / instance.file)
+                (self.input / name).hardlink_to(source / name)
         sync_directory(self.input)
+        self.create_empty(job)
+
+    def create_empty(self, job: Job) -> None:
+        """Makes `state.json`, once, of a job whose input is yet to come."""
+        self.path.mkdir(mode=0o750, exist_ok=True)
         if not (self.path / STATE_FILE).exists():
             job.write(self.path / STATE_FILE)
             sync_directory(self.path.parent)

@@ -5,7 +5,7 @@ from typing import Protocol
 from shared.job import ASLEEP, MAY_FOLLOW, Job, JobState
 from shared.job_steps import all_steps, next_steps
 from shared.registry.gate import Step
-from shared.registry.jobs import DestinationProgress, Entry, JobRecords
+from shared.registry.jobs import DestinationProgress, Entry, JobRecords, waiting_fields
 
 MUST_NOT_RUN = frozenset({JobState.HELD, JobState.CANCELLED})
 ENDED = frozenset({"done", "failed"})  # states of a step that stay for a day
@@ -44,5 +44,6 @@ def mirror(
         sources = MAY_FOLLOW[state]
         if state is JobState.QUEUED:  # a pipeline under way is the gate's to tell
             sources &= ASLEEP
-        records.move(job.id, state, event, who=who, sources=sources, reason=job.reason, retry_at="")
+        fields = {"reason": job.reason, **waiting_fields(job)}
+        records.move(job.id, state, event, who=who, sources=sources, **fields)
     return tuple(step for step in next_steps(job) if steps.submit(step) in ENDED)

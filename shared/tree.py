@@ -32,6 +32,7 @@ class StorageTree:
         self.aborted = root / "aborted"
         self.deliveries = root / "deliveries"
         self.jobs = root / "jobs"
+        self.groups = root / "groups"
         self.quarantine = root / "quarantine"
         self.trash = root / "trash"
 
@@ -44,6 +45,7 @@ class StorageTree:
             self.aborted,
             self.deliveries,
             self.jobs,
+            self.groups,
             self.quarantine,
             self.trash,
         ):

@@ -1,6 +1,6 @@
 """A job goes on: Redis is told what its folder says, after each step and by the reconciler."""
 
-from shared.job import Job
+from shared.job import Job, JobState
 from shared.job_folder import JobFolder
 from shared.job_steps import next_steps
 from shared.mirror import mirror
@@ -11,6 +11,7 @@ from workers.context import WorkerContext
 def advance(context: WorkerContext, job: Job, event: str | Entry = "") -> None:
     """See `mirror`; the line of history is this worker's."""
     mirror(context.records, context.line, job, event, context.who)
+    _watch(context, job)
 
 
 def catch_up(context: WorkerContext, folder: JobFolder) -> Job:
@@ -30,4 +31,10 @@ def catch_up(context: WorkerContext, folder: JobFolder) -> Job:
         for step in set(ended) & set(next_steps(job)):
             context.line.withdraw(step.id)
             context.line.submit(step)
+    _watch(context, job)
     return job
+
+
+def _watch(context: WorkerContext, job: Job) -> None:
+    if job.state is JobState.WAITING:  # else it is left to the closer to see
+        context.waiting[job.id] = job

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from shared.announce import leases
 from shared.broker import celery_app
 from shared.ids import new_id
+from shared.job import Job
 from shared.registry.connection import connect
 from shared.registry.gate import Gate
 from shared.registry.jobs import JobRecords
@@ -32,6 +33,7 @@ class WorkerContext:
     line: StepLine
     running: Running
     stopping: threading.Event = field(default_factory=threading.Event)
+    waiting: dict[str, Job] = field(default_factory=dict)  # jobs whose group is open, as last seen
 
     @property
     def id(self) -> str:

@@ -7,19 +7,21 @@ import structlog
 
 from shared import durable
 from shared.delivery import Delivery, read_delivery
+from shared.job import Job
 from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
 from shared.quarantine import quarantine
 from shared.settings.sections import AeTitleEntry
 from workers.advance import advance
 from workers.context import WorkerContext
+from workers.dispatched import DISPATCHED_FILE, Dispatched, is_dispatched, read_dispatched
+from workers.groups import Groups
 from workers.lease import Lease
 from workers.outcome import Done, Outcome, TryAgain
-from workers.plan import PLAN_FILE, Plan, make_plan
+from workers.plan import PLAN_FILE, Part, Plan, make_plan
 
 log = structlog.get_logger()
 
-DISPATCHED_FILE = "dispatched"  # every job of the plan has its folder
 _LOOK_AGAIN = 5.0  # seconds
 _BUSY_DELAY = 2.0
 
@@ -43,18 +45,45 @@ def dispatch(context: WorkerContext, lease: Lease) -> Outcome:
     if lock is None:
         return TryAgain(_BUSY_DELAY, "another dispatch of it is under way", counted=False)
     with lock:
-        dispatched = (folder / DISPATCHED_FILE).exists()
+        if is_dispatched(folder):
+            _tell_again(context, folder)
+            return Done()
         plan = _plan(context, folder, delivery, entry)
-        for planned in plan.jobs:
-            lease.check()
-            job_folder = JobFolder(context.tree, planned.id)
-            if dispatched and not job_folder.path.exists():
-                continue  # removed since: an old word, come back with an old Redis
-            job_folder.create(planned, delivery, folder)
-            advance(context, job_folder.read(), f"dispatched, {planned.instances} instances")
-        durable.write_file(folder / DISPATCHED_FILE, b"")
-    log.info("delivery dispatched", delivery=delivery_id, jobs=[job.id for job in plan.jobs])
+        jobs = []
+        for part in plan.parts:
+            for planned in part.jobs:
+                lease.check()
+                job = _make(context, planned, part, folder)
+                advance(context, job, _what(job, planned))
+                jobs.append(job.id)
+        Dispatched(jobs=tuple(jobs)).write(folder / DISPATCHED_FILE)
+    log.info("delivery dispatched", delivery=delivery_id, jobs=jobs)
     return Done()
+
+
+def _tell_again(context: WorkerContext, folder: Path) -> None:
+    """For an old word, come back with an old Redis: some of the jobs may have been removed."""
+    for job_id in read_dispatched(folder).jobs:
+        with contextlib.suppress(FileNotFoundError):
+            advance(context, JobFolder(context.tree, job_id).read())
+
+
+def _make(context: WorkerContext, planned: Job, part: Part, folder: Path) -> Job:
+    if planned.group is not None:
+        return Groups(context.tree).join(planned)
+    job_folder = JobFolder(context.tree, planned.id)
+    job_folder.create(planned, folder, part.files)
+    return job_folder.read()
+
+
+def _what(job: Job, planned: Job) -> str:
+    """The line of history of what this delivery brings to a job."""
+    what = f"dispatched, {planned.instances} instances"
+    if job.ungrouped:
+        return f"{what} without a UID to be grouped by"
+    if planned.delivery in job.joined:
+        return f"joined by delivery {planned.delivery}, {planned.instances} instances"
+    return f"{what}, too late for {job.follows}" if job.follows else what
 
 
 def _find(context: WorkerContext, delivery_id: str) -> tuple[Path, Delivery] | None:

@@ -14,6 +14,7 @@ from shared.settings import Settings
 from workers.app import worker_app
 from workers.canary import Canary
 from workers.context import WorkerContext, connected
+from workers.group_closer import GroupCloser
 from workers.health import Health, end_process
 from workers.housekeeping import Housekeeping
 from workers.places import Places
@@ -58,6 +59,7 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
     tickers = [
         Ticker("the gate", period.tick, here.tick),
         Ticker("the reconciler", period.tick, Reconciler(context).tick),
+        Ticker("groups", period.tick, GroupCloser(context).tick),
         Ticker("housekeeping", period.reconcile, Housekeeping(context).tick),
         Ticker("the settings", period.tick, reread.tick),
         Ticker("the canary", health.period, health.tick),

@@ -16,7 +16,7 @@ from shared.job_folder import JobFolder
 from shared.tree import ids_in
 from workers.advance import catch_up
 from workers.context import WorkerContext
-from workers.dispatch import DISPATCHED_FILE
+from workers.dispatched import is_dispatched
 from workers.listing import Listing
 
 log = structlog.get_logger()
@@ -65,7 +65,7 @@ class Reconciler:
         ids = self._deliveries.ids()
         self._dispatched &= ids
         for delivery_id in sorted(ids - self._dispatched):
-            if (folder / delivery_id / DISPATCHED_FILE).exists():
+            if is_dispatched(folder / delivery_id):
                 self._dispatched.add(delivery_id)
             else:
                 self._submit_dispatch(delivery_id)

@@ -15,7 +15,7 @@ from shared.job_folder import JobFolder
 from shared.tree import ids_in
 from workers.advance import advance, catch_up
 from workers.context import WorkerContext
-from workers.dispatch import DISPATCHED_FILE
+from workers.dispatched import is_dispatched
 from workers.reconciler import submit_dispatch
 
 _AT_ONCE = 1000
@@ -102,7 +102,7 @@ class _Recovery:
     def _bring_deliveries_back(self) -> None:
         tree = self._context.tree
         for parent in (tree.committed, tree.deliveries):
-            ids = [n for n in ids_in(parent) if not (parent / n / DISPATCHED_FILE).exists()]
+            ids = [n for n in ids_in(parent) if not is_dispatched(parent / n)]
             for some in self._told(f"{parent.name} deliveries", ids):
                 for delivery_id in some:
                     self._bring_delivery_back(parent / delivery_id)

@@ -15,8 +15,8 @@ from shared.job_folder import JobFolder
 from shared.job_steps import all_steps
 from shared.trash import throw_away
 from workers.context import WorkerContext
-from workers.dispatch import DISPATCHED_FILE
-from workers.plan import PLAN_FILE, Plan
+from workers.dispatched import is_dispatched, read_dispatched
+from workers.groups import Groups
 from workers.retention import job_removal_time
 
 log = structlog.get_logger()
@@ -30,42 +30,42 @@ def remove_job(context: WorkerContext, job_id: str) -> bool:
         pydantic.ValidationError: its record is damaged.
         redis.RedisError, OSError: Redis or the storage is away.
     """
-    tree = context.tree
+    tree, groups = context.tree, Groups(context.tree)
     folder = JobFolder(tree, job_id)
-    with folder.lock():  # a person's retry takes it too
+    # In the order of a delivery that joins; a person's retry takes the second too.
+    with groups.lock(folder.read()), folder.lock():
         job = folder.read()
         due = job_removal_time(job, context.settings.storage)
         if due is None or due > datetime.now(UTC):
             return False
         if folder.is_at_work() or not _is_dispatched(context, job):
             return False
-        delivery = _delivery_of_last(context, job)
+        deliveries = _deliveries_of_last(context, job)
         steps = [step.id for step in all_steps(job)]
-        if delivery is not None:
-            steps.append(delivery.name)
-        if not context.hasty_gate.retire(steps):
+        if not context.hasty_gate.retire([*steps, *(each.name for each in deliveries)]):
             return False
         context.hasty_records.remove(job_id)
-        if delivery is not None:
+        for delivery in deliveries:
             with contextlib.suppress(FileNotFoundError):  # an earlier removal was cut short here
                 throw_away(tree, delivery)
+        groups.forget(job)
         throw_away(tree, folder.path)
     log.info("job removed", job=job_id, state=job.state)
     return True
 
 
-def _delivery_of_last(context: WorkerContext, job: Job) -> Path | None:
-    """The delivery's folder if no other job of it is left."""
-    folder = context.tree.deliveries / job.delivery
-    try:
-        plan = Plan.model_validate_json((folder / PLAN_FILE).read_bytes())
-    except FileNotFoundError:
-        return None
-    others = (each.id for each in plan.jobs if each.id != job.id)
-    return None if any((context.tree.jobs / other).exists() for other in others) else folder
+def _deliveries_of_last(context: WorkerContext, job: Job) -> list[Path]:
+    """The folders of its deliveries of which no other job is left."""
+    folders = (context.tree.deliveries / delivery_id for delivery_id in job.deliveries)
+    return [each for each in folders if each.exists() and not _has_other_jobs(context, each, job)]
+
+
+def _has_other_jobs(context: WorkerContext, delivery: Path, job: Job) -> bool:
+    others = (each for each in read_dispatched(delivery).jobs if each != job.id)
+    return any((context.tree.jobs / other).exists() for other in others)
 
 
 def _is_dispatched(context: WorkerContext, job: Job) -> bool:
     """A dispatch that was cut short would make the job anew, and then the others."""
-    folder = context.tree.deliveries / job.delivery
-    return (folder / DISPATCHED_FILE).exists() or not folder.exists()
+    folders = (context.tree.deliveries / delivery_id for delivery_id in job.deliveries)
+    return all(is_dispatched(folder) or not folder.exists() for folder in folders)

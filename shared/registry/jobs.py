@@ -54,11 +54,10 @@ class JobRecords:
             "ae_title": job.ae_title,
             "calling_ae_title": job.calling_ae_title,
             "priority": job.priority,
-            "instances": job.instances,
-            "size": job.size,
-            "incomplete": int(job.incomplete),
             "reason": job.reason,
             "studies": " ".join(job.studies),
+            "follows": job.follows,
+            **waiting_fields(job),
         }
         if job.result:
             fields["attempt"] = job.result.attempt
@@ -143,6 +142,17 @@ def _entry(event: str | Entry, who: str) -> tuple[str | int, ...]:
     entry = event if isinstance(event, Entry) else Entry(event, who)
     seconds = "" if entry.seconds is None else f"{entry.seconds:.3f}"
     return entry.what, entry.who, entry.attempt or "", entry.error, seconds
+
+
+def waiting_fields(job: Job) -> dict[str, str | int]:
+    """What a record says otherwise once more of its group has come, or none is waited for."""
+    return {
+        "deliveries": len(job.deliveries),
+        "instances": job.instances,
+        "size": job.size,
+        "incomplete": int(job.incomplete),
+        "retry_at": round(job.due.timestamp() * 1000) if job.due else "",
+    }
 
 
 def _destinations(job: Job) -> list[str]:

@@ -49,6 +49,8 @@ class JobView:
     retry_at: datetime | None  # the next attempt of the pipeline, while it waits for that
     studies: tuple[str, ...]  # by `study_hash`
     destinations: dict[str, DestinationProgress]
+    deliveries: int = 1
+    follows: str = ""  # the job that its group had before
 
 
 class UnknownJobError(Exception):
@@ -148,6 +150,8 @@ def _view(record: dict[str, str], destinations: dict[str, str]) -> JobView:
         retry_at=_time(record["retry_at"]) if record.get("retry_at") else None,
         studies=tuple(record["studies"].split()),
         destinations={name: _progress(json.loads(text)) for name, text in destinations.items()},
+        deliveries=int(record.get("deliveries", 1)),
+        follows=record.get("follows", ""),
     )
 
 

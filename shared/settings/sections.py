@@ -151,7 +151,7 @@ class AeTitleEntry(Section):
     priority: Literal["stat", "normal", "low"] = "normal"
     allowed_calling: tuple[Caller, ...] = ()
     ignored_sop_classes: tuple[SopClass, ...] = ()
-    group_by: Literal["association"] = "association"
+    group_by: Literal["association", "study", "series"] = "association"
     quiet_period: Seconds = 60
     max_wait: Seconds = 30 * MINUTE
     on_abort: Literal["hold", "dispatch"] = "hold"
@@ -160,6 +160,12 @@ class AeTitleEntry(Section):
     def _one_way_to_name_pipelines(self) -> "AeTitleEntry":
         if (self.pipeline is None) == (not self.pipelines):
             raise ValueError("needs either pipeline or pipelines")
+        return self
+
+    @model_validator(mode="after")
+    def _quiet_within_the_longest_wait(self) -> "AeTitleEntry":
+        if self.group_by != "association" and self.quiet_period > self.max_wait:
+            raise ValueError("quiet_period must not be over max_wait")
         return self
 
     @property

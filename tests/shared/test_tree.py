@@ -8,7 +8,10 @@ import pytest
 
 from shared.tree import StorageTree, Usage, ids_in
 
-FOLDERS = {"incoming", "committed", "aborted", "deliveries", "jobs", "quarantine", "trash"}
+FOLDERS = {
+    *("incoming", "committed", "aborted", "deliveries"),
+    *("jobs", "groups", "quarantine", "trash"),
+}
 
 
 def test_every_folder_is_made_for_us_and_our_group_only(tmp_path: Path):

@@ -24,7 +24,8 @@ from shared.registry.views import find_job, history, list_jobs
 from tests.support.samples import data_set_of, sample_file
 from tests.workers.faults import Killer, kill_process, kills
 from tests.workers.site import Given, Site
-from workers.dispatch import DISPATCHED_FILE, dispatch
+from workers.dispatch import dispatch
+from workers.dispatched import DISPATCHED_FILE
 from workers.lease import StoppingError
 from workers.outcome import Done, Outcome, TryAgain
 from workers.plan import PLAN_FILE, Plan

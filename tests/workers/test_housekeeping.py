@@ -19,7 +19,7 @@ from shared.registry.views import UnknownJobError, find_job
 from tests.support.file_systems import needs_tmpfs, tmpfs
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site, id_of, write_instance
-from workers.dispatch import DISPATCHED_FILE
+from workers.dispatched import DISPATCHED_FILE
 from workers.housekeeping import Housekeeping
 from workers.orphans import ALIVE_FILE
 from workers.plan import PLAN_FILE

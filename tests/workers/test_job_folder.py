@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.delivery import read_delivery
 from shared.job import STATE_FILE, DestinationEnd, DestinationState, JobState
 from shared.job_folder import JobFolder
 from tests.workers.site import Given, Site
@@ -33,7 +32,7 @@ def test_made_again_it_is_completed_and_what_is_done_stays(site: Site, folder: J
     delivery_folder = site.tree.deliveries / job.delivery
     (folder.input / "1.2.7.dcm").unlink()
     failed = folder.update(lambda job: job.model_copy(update={"failure": "no luck"}))
-    folder.create(job, read_delivery(delivery_folder), delivery_folder)
+    folder.create(job, delivery_folder, [f"{given.uid}.dcm" for given in MANY])
     assert folder.read() == failed
     assert (folder.input / "1.2.7.dcm").exists()
 

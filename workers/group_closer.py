@@ -1,0 +1,85 @@
+"""Closes each group when its time has come, and so lets its job go on.
+
+Every worker process does it, safe doubled; no step and no place is taken by a job that waits.
+"""
+
+from datetime import UTC, datetime
+
+import structlog
+
+from shared.job import Job, JobState
+from shared.job_folder import JobFolder
+from workers.advance import advance
+from workers.arrivals import Arrivals, Sender
+from workers.context import WorkerContext
+from workers.group_input import UnreadableDeliveryError, gatherer
+from workers.groups import Groups
+
+log = structlog.get_logger()
+
+
+class GroupCloser:
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._groups = Groups(context.tree)
+        self._arrivals = Arrivals(context.tree)
+
+    def tick(self) -> None:
+        """
+        Raises:
+            redis.RedisError, OSError: Redis or the storage is away; to be called again.
+        """
+        self.close_due(datetime.now(UTC))
+
+    def close_due(self, now: datetime) -> None:
+        """Closes the groups whose time has come by then."""
+        waiting = list(self._context.waiting.values())
+        due = [job for job in waiting if job.due is not None and job.due <= now]
+        if not due:
+            return
+        arriving = self._arrivals.among({_sender(job) for job in due})
+        gather = gatherer(self._context.tree)
+        for job in due:
+            assert job.group is not None
+            expected = _sender(job) in arriving
+            if not job.group.may_close(now, arriving=expected):
+                continue
+            try:
+                seen = self._groups.close(job, now, arriving=expected, gather=gather)
+            except FileNotFoundError:  # the job is gone
+                self._context.waiting.pop(job.id, None)
+            except UnreadableDeliveryError:
+                self._context.waiting.pop(job.id, None)
+                self._fail(job)
+            else:
+                self._take_note(seen, now, expected)
+
+    def _take_note(self, job: Job, now: datetime, forced: bool) -> None:
+        if job.state is JobState.WAITING:  # more came meanwhile
+            self._context.waiting[job.id] = job
+            return
+        self._context.waiting.pop(job.id, None)
+        if job.group and job.group.closed == now:  # by this call
+            self._go_on(job, forced)
+
+    def _go_on(self, job: Job, forced: bool) -> None:
+        event = f"complete: {job.instances} instances of {len(job.deliveries)} deliveries"
+        if forced:
+            event += ", at its longest wait"
+        advance(self._context, job, event)
+        log.info("group closed", job=job.id, deliveries=len(job.deliveries), forced=forced)
+
+    def _fail(self, job: Job) -> None:
+        reason = "a delivery of its group is not whole any more"
+
+        def fail(job: Job) -> Job:
+            waits = job.state is JobState.WAITING
+            return job.model_copy(update={"failure": reason}) if waits else job
+
+        job = JobFolder(self._context.tree, job.id).update(fail)
+        advance(self._context, job, f"failed: {reason}")
+        log.error("group not closed", job=job.id, reason=reason)
+
+
+def _sender(job: Job) -> Sender:
+    return Sender(job.ae_title, job.calling_ae_title)
