@@ -3,6 +3,7 @@
 Every worker process does it, safe doubled; no step and no place is taken by a job that waits.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -13,7 +14,7 @@ from workers.advance import advance
 from workers.arrivals import Arrivals, Sender
 from workers.context import WorkerContext
 from workers.group_input import UnreadableDeliveryError, gatherer
-from workers.groups import Groups
+from workers.groups import Gathered, Groups
 
 log = structlog.get_logger()
 
@@ -40,29 +41,29 @@ class GroupCloser:
         arriving = self._arrivals.among({_sender(job) for job in due})
         gather = gatherer(self._context.tree)
         for job in due:
-            assert job.group is not None
-            expected = _sender(job) in arriving
-            if not job.group.may_close(now, arriving=expected):
-                continue
-            try:
-                seen = self._groups.close(job, now, arriving=expected, gather=gather)
-            except FileNotFoundError:  # the job is gone
-                self._context.waiting.pop(job.id, None)
-            except UnreadableDeliveryError:
-                self._context.waiting.pop(job.id, None)
-                self._fail(job)
-            else:
-                self._take_note(seen, now, expected)
+            if job.group and job.group.may_close(now, arriving=_sender(job) in arriving):
+                self._close(job, now, gather)
 
-    def _take_note(self, job: Job, now: datetime, forced: bool) -> None:
-        if job.state is JobState.WAITING:  # more came meanwhile
-            self._context.waiting[job.id] = job
+    def _close(self, job: Job, now: datetime, gather: Callable[[Job], Gathered]) -> None:
+        # Asked for each: closing those before it may have taken long.
+        arriving = bool(self._arrivals.among({_sender(job)}))
+        try:
+            seen = self._groups.close(job, now, arriving=arriving, gather=gather)
+        except FileNotFoundError:  # the job is gone
+            self._context.waiting.pop(job.id, None)
+            return
+        except UnreadableDeliveryError:
+            self._context.waiting.pop(job.id, None)
+            self._fail(job)
+            return
+        if seen.state is JobState.WAITING:  # more came meanwhile, or is on its way
+            self._context.waiting[job.id] = seen
             return
         self._context.waiting.pop(job.id, None)
-        if job.group and job.group.closed == now:  # by this call
-            self._go_on(job, forced)
+        if seen.group and seen.group.closed == now:  # by this call
+            self._go_on(seen, forced=arriving)
 
-    def _go_on(self, job: Job, forced: bool) -> None:
+    def _go_on(self, job: Job, *, forced: bool) -> None:
         event = f"complete: {job.instances} instances of {len(job.deliveries)} deliveries"
         if forced:
             event += ", at its longest wait"

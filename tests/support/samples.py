@@ -54,6 +54,17 @@ def sample_file(name: str) -> Path:
     return next(Path(pydicom.data.__file__).parent.rglob(name))
 
 
+def identified(uid: str, study: str = "", series: str = "", fill: int = 0) -> bytes:
+    """An Explicit VR Little Endian data set with these UIDs, but for empty ones, and some bytes."""
+    elements = [(0x0008, 0x0018, uid), (0x0020, 0x000D, study), (0x0020, 0x000E, series)]
+    encoded = b""
+    for group, element, text in elements:
+        if text:
+            value = text.encode() + b"\0" * (len(text) % 2)
+            encoded += struct.pack("<HH2sH", group, element, b"UI", len(value)) + value
+    return encoded + struct.pack("<HH2sHI", 0x0021, 0x1001, b"OB", 0, 100) + bytes([fill]) * 100
+
+
 def data_set(size: int, fill: int = 0) -> bytes:
     """An Explicit VR Little Endian data set of `size` bytes: one private OB element."""
     header = struct.pack("<HH2sHI", 0x0009, 0x1001, b"OB", 0, size - 12)

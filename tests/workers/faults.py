@@ -12,7 +12,10 @@ from unittest.mock import patch
 from shared.registry import scripts
 
 _WRITES = (
-    *((os, name) for name in ("mkdir", "rename", "link", "fsync", "ftruncate", "write", "rmdir")),
+    *(
+        (os, name)
+        for name in ("mkdir", "rename", "link", "fsync", "ftruncate", "write", "rmdir", "unlink")
+    ),
     (scripts, "run"),
 )
 
