@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shared.delivery import Record
+from shared.ids import new_id
 from shared.job import Job, JobState
 from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
@@ -52,9 +53,9 @@ class Groups:
                 )
                 if planned.delivery in job.deliveries:
                     return job
-            # One that is listed without a state was about to be made, and is made now.
+            # One that is listed without a state was about to be made by one who was killed.
             if not jobs or jobs[-1]:
-                ids = (*ids, planned.id)
+                ids = (*ids, new_id())
                 _Jobs(ids=ids).write(path)
             follows = ids[-2] if len(ids) > 1 else ""
             made = planned.opened(now).model_copy(update={"id": ids[-1], "follows": follows})

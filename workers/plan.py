@@ -25,7 +25,7 @@ class PlannedInstance(Record):
 class Part(Record):
     """Instances that stay together, and their jobs, one for each pipeline.
 
-    A job with a group is made only where the group has none that is open.
+    A job with a group is made, under an id of its own, only where the group has none that is open.
     """
 
     files: tuple[str, ...]

@@ -55,8 +55,13 @@ def sample_file(name: str) -> Path:
 
 
 def identified(uid: str, study: str = "", series: str = "", fill: int = 0) -> bytes:
-    """An Explicit VR Little Endian data set with these UIDs, but for empty ones, and some bytes."""
-    elements = [(0x0008, 0x0018, uid), (0x0020, 0x000D, study), (0x0020, 0x000E, series)]
+    """A CT image, Explicit VR Little Endian: these UIDs, but for empty ones, and some bytes."""
+    elements = [
+        (0x0008, 0x0016, CT),
+        (0x0008, 0x0018, uid),
+        (0x0020, 0x000D, study),
+        (0x0020, 0x000E, series),
+    ]
     encoded = b""
     for group, element, text in elements:
         if text:

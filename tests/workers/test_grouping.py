@@ -437,6 +437,21 @@ def test_killed_while_it_opens_a_group_that_another_delivery_then_joins(make_sit
         assert {path.name for path in grouping.tree.jobs.iterdir()} == {grouping.job().id}
 
 
+def test_killed_while_it_opens_a_group_that_another_delivery_then_opens_and_closes(
+    make_site: Make,
+) -> None:
+    grouping = GroupingSite(make_site)
+    for kill in kills(least=10):
+        grouping.empty()
+        delivery_id = grouping.site.commit(image(1))
+        grouping.dispatch_and_kill(delivery_id, kill)
+        grouping.dispatched(image(2))
+        grouping.put_forward(LONGEST + 1)
+        grouping.dispatch_again(delivery_id)
+        grouping.put_forward()
+        grouping.check_each_instance_is_in_one_job_of_its_group()
+
+
 def test_killed_after_any_write_a_group_is_closed_all_the_same(make_site: Make) -> None:
     grouping = GroupingSite(make_site)
     for kill in kills(least=8):

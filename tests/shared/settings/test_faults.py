@@ -169,6 +169,11 @@ def test_sections_that_do_not_fit_together_are_refused(faults: Refusing, text: s
     assert faults(text) == (fault,)
 
 
+def test_a_group_that_could_never_be_quiet_in_time_is_refused(faults: Refusing):
+    (fault,) = faults(BRAIN + 'group_by = "study"\nquiet_period = "2h"\n')
+    assert fault.startswith("ae_titles.0: quiet_period must not be over max_wait")
+
+
 def test_faults_between_sections_are_told_each_on_its_own_line(faults: Refusing):
     text = """
         [receiver]
