@@ -3,6 +3,7 @@
 Every worker process does it, safe doubled; no step and no place is taken by a job that waits.
 """
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -40,14 +41,17 @@ class GroupCloser:
             return
         arriving = self._arrivals.among({_sender(job) for job in due})
         gather = gatherer(self._context.tree)
+        random.shuffle(due)  # so that several processes share the work
         for job in due:
             if job.group and job.group.may_close(now, arriving=_sender(job) in arriving):
                 self._close(job, now, gather)
 
     def _close(self, job: Job, now: datetime, gather: Callable[[Job], Gathered]) -> None:
-        # Asked for each: closing those before it may have taken long.
-        arriving = bool(self._arrivals.among({_sender(job)}))
         try:
+            seen = JobFolder(self._context.tree, job.id).read()
+            # Asked for each: closing those before it may have taken long.
+            waits = seen.state is JobState.WAITING
+            arriving = waits and bool(self._arrivals.among({_sender(job)}))
             seen = self._groups.close(job, now, arriving=arriving, gather=gather)
         except FileNotFoundError:  # the job is gone
             self._context.waiting.pop(job.id, None)
