@@ -42,6 +42,7 @@ class GroupingSite:
         self.site = make_site(
             ae_titles=[GROUPED | {"pipelines": list(pipelines or ("one",))} | entry],
             pipelines=PIPELINES,
+            storage={"job_retention": "0s"},
         )
         self.tree = self.site.tree
         self.restart()

@@ -491,10 +491,12 @@ def test_deliveries_at_once_go_into_one_job(grouping: GroupingSite) -> None:
 
 
 def end(grouping: GroupingSite, job: Job) -> None:
-    """Done long ago."""
-    grouping.site.run_pipeline(job.id)
-    long_ago = {"ended": job.created - timedelta(days=30)}
-    grouping.site.folder(job.id).update(lambda job: job.model_copy(update=long_ago))
+    """It is done, and past its retention."""
+    assert grouping.site.run_pipeline(job.id) == Done()
+
+
+def keep_house(grouping: GroupingSite) -> None:
+    Housekeeping(grouping.site.context).tick()
 
 
 def names(folder: Path) -> set[str]:
@@ -509,13 +511,12 @@ def test_a_delivery_goes_with_the_last_of_the_jobs_that_it_has_a_part_in(
     grouping.put_forward()
     both, one = sorted(grouping.jobs(), key=lambda job: -len(job.deliveries))
     assert both.deliveries == (first, second)
-    house = Housekeeping(grouping.site.context)
     end(grouping, both)
-    house.tick()
+    keep_house(grouping)
     assert names(grouping.tree.jobs) == {one.id}
     assert names(grouping.tree.deliveries) == {first}
     end(grouping, one)
-    house.tick()
+    keep_house(grouping)
     for folder in (grouping.tree.jobs, grouping.tree.deliveries, grouping.tree.groups):
         assert names(folder) == set()
 
@@ -526,7 +527,7 @@ def test_deliveries_of_a_waiting_job_stay(grouping: GroupingSite) -> None:
     early = grouping.job()
     delivery_id = grouping.dispatched(image(2))
     end(grouping, early)
-    Housekeeping(grouping.site.context).tick()
+    keep_house(grouping)
     assert names(grouping.tree.deliveries) == {delivery_id}
     (late,) = grouping.jobs(JobState.WAITING)
     assert late.follows == early.id
@@ -542,13 +543,12 @@ def test_a_job_stays_until_the_dispatch_of_each_of_its_deliveries_is_through(
     grouping.put_forward(LONGEST + 1)
     job = grouping.job()
     end(grouping, job)
-    house = Housekeeping(grouping.site.context)
-    house.tick()
+    keep_house(grouping)
     assert names(grouping.tree.jobs) == {job.id}
     grouping.site.gate.withdraw(delivery_id)
     grouping.dispatch_again(delivery_id)
     assert names(grouping.tree.jobs) == {job.id}
-    house.tick()
+    keep_house(grouping)
     assert names(grouping.tree.jobs) == names(grouping.tree.deliveries) == set()
 
 
@@ -561,8 +561,8 @@ def test_killed_after_any_write_what_is_past_its_time_goes_whole(make_site: Make
         grouping.put_forward()
         end(grouping, grouping.job())
         with kill:
-            Housekeeping(grouping.site.context).tick()
-        Housekeeping(grouping.site.context).tick()
+            keep_house(grouping)
+        keep_house(grouping)
         tree = grouping.tree
         for folder in (tree.jobs, tree.deliveries, tree.groups, tree.trash):
             assert names(folder) == set()

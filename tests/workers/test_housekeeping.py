@@ -22,7 +22,6 @@ from tests.workers.site import Given, Site, id_of, write_instance
 from workers.dispatched import DISPATCHED_FILE
 from workers.housekeeping import Housekeeping
 from workers.orphans import ALIVE_FILE
-from workers.plan import PLAN_FILE
 from workers.reconciler import Reconciler
 
 INSTANCE = Given("1.2.3")
@@ -326,10 +325,10 @@ def test_a_job_stays_while_one_of_its_steps_is_under_way(site: Site) -> None:
 def test_a_job_stays_until_its_delivery_is_dispatched_whole(site: Site) -> None:
     job = done(site, timedelta(days=8))
     mark = site.tree.deliveries / job.delivery / DISPATCHED_FILE
-    mark.unlink()
+    away = mark.rename(mark.with_suffix(".away"))
     keep_house(site)
     assert names(site.tree.jobs) == [job.id]
-    mark.touch()
+    away.rename(mark)
     keep_house(site)
     assert names(site.tree.jobs) == []
 
@@ -347,9 +346,9 @@ def test_a_folder_without_a_readable_record_is_never_removed(site: Site, text: s
     assert not site.folder(other.id).path.exists()
 
 
-def test_the_delivery_of_a_job_whose_plan_is_damaged_stays_with_it(site: Site) -> None:
+def test_the_delivery_of_a_job_whose_mark_is_damaged_stays_with_it(site: Site) -> None:
     job = done(site, timedelta(days=8))
-    (site.tree.deliveries / job.delivery / PLAN_FILE).write_text("{")
+    (site.tree.deliveries / job.delivery / DISPATCHED_FILE).write_text("{")
     with capture_logs() as lines:
         keep_house(site)
     assert names(site.tree.jobs) == [job.id]
