@@ -73,7 +73,8 @@ def _how(job: JobView) -> str:
     if not any(each.state is DestinationState.FAILED for each in ends.values()):
         words = [plain(job.reason), *words] if job.reason else words
     if job.retry_at is not None and job.retry_at > datetime.now(UTC):
-        words.append(f"again {moment(job.retry_at)}")
+        word = "due" if job.state is JobState.WAITING else "again"
+        words.append(f"{word} {moment(job.retry_at)}")
     return ", ".join(words)
 
 

@@ -18,6 +18,8 @@ from shared.origin import Origin
 from shared.registry.steps import StepView
 from shared.registry.views import HistoryLine, JobView
 
+_ORIGINS = 10  # of the deliveries of a job that had more of them
+
 
 def timeline(report: JobReport) -> RenderableType:
     parts = [_facts(report), _history(report.history)]
@@ -42,10 +44,16 @@ def _lines(report: JobReport) -> Iterator[tuple[str, str]]:
     yield "state", job.state + (f": {plain(job.reason)}" if job.reason else "")
     yield "pipeline", f"{job.pipeline}, {job.priority} priority, attempt {job.attempt}"
     yield "instances", f"{job.instances}, {size(job.size)}"
-    for origin in report.origins:
+    for origin in report.origins[:_ORIGINS]:
         yield "delivery", _origin(origin)
+    if job.deliveries > _ORIGINS:
+        yield "", f"{job.deliveries} deliveries in all"
     if not report.origins:
         yield "delivery", f"{job.delivery}, from {plain(job.calling_ae_title)} to {job.ae_title}"
+    if job.follows:
+        yield "follows", f"{job.follows}, for which it came too late"
+    if job.state is JobState.WAITING and job.retry_at is not None:
+        yield "due", f"{moment(job.retry_at)}, {_left(job.retry_at)}, unless more comes"
     if job.incomplete:
         yield "incomplete", "the association was not released"
     for step in report.steps:
@@ -75,11 +83,14 @@ def _origin(origin: Origin) -> str:
 def _next(step: StepView, job: JobView) -> Iterator[tuple[str, str]]:
     what = step.id.removeprefix(job.id).removeprefix(".") or job.pipeline
     if step.due is not None:
-        left = span(max(0.0, (step.due - datetime.now(UTC)).total_seconds()))
         why = f", after: {plain(step.reason)}" if step.reason else ""
-        yield "next try", f"{what}: {moment(step.due)}, in {left}{why}"
+        yield "next try", f"{what}: {moment(step.due)}, {_left(step.due)}{why}"
     elif step.state == "waiting":
         yield "waiting", f"{what}: for a place, since {moment(step.submitted)}"
+
+
+def _left(due: datetime) -> str:
+    return "in " + span(max(0.0, (due - datetime.now(UTC)).total_seconds()))
 
 
 def _history(lines: list[HistoryLine]) -> Table:

@@ -88,13 +88,15 @@ class Gateway:
             pydantic.ValidationError: the delivery's record on the storage is damaged.
         """
         job = self.find(id_or_part)
-        origin = find_origin(self._redis, self._tree, job.delivery)
+        files = None if self._tree is None else read_job_files(self._tree, job.id)
+        deliveries = files.deliveries if files and files.deliveries else (job.delivery,)
+        origins = (find_origin(self._redis, self._tree, each) for each in deliveries)
         return JobReport(
             job=job,
             history=history(self._redis, job.id),
             steps=steps_of(self._redis, job),
-            origins=[] if origin is None else [origin],
-            files=None if self._tree is None else read_job_files(self._tree, job.id),
+            origins=[origin for origin in origins if origin is not None],
+            files=files,
         )
 
     def history(self, job_id: str) -> list[HistoryLine]:

@@ -47,6 +47,7 @@ class JobFiles:
     attempts: tuple[AttemptFolder, ...]
     sent: dict[str, tuple[SentInstance, ...]]  # by destination; those that were answered
     damaged: tuple[str, ...]  # names of the job's records that say nothing any more
+    deliveries: tuple[str, ...] = ()  # whose instances it has
 
     @property
     def result_size(self) -> int:
@@ -66,11 +67,13 @@ def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
         return None
     damaged = []
     result: tuple[ResultFile, ...] = ()
+    deliveries: tuple[str, ...] = ()
     try:
         job = Job.model_validate_json(state)
     except ValidationError:
         damaged.append(STATE_FILE)
     else:
+        deliveries = job.deliveries
         if job.result is not None:
             result = tuple(_files(folder / job.result.folder))
     sent = {}
@@ -80,7 +83,7 @@ def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
         except ValueError:
             damaged.append(log.name)
     attempts = tuple(_attempts(folder / "attempts"))
-    return JobFiles(folder, result, attempts, sent, tuple(damaged))
+    return JobFiles(folder, result, attempts, sent, tuple(damaged), deliveries)
 
 
 def _files(folder: Path) -> Iterator[ResultFile]:

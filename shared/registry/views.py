@@ -46,10 +46,10 @@ class JobView:
     updated: datetime
     attempt: int  # of the pipeline; 0 before the first
     reason: str
-    retry_at: datetime | None  # the next attempt of the pipeline, while it waits for that
+    retry_at: datetime | None  # the next attempt, or the end of the wait for its group
     studies: tuple[str, ...]  # by `study_hash`
     destinations: dict[str, DestinationProgress]
-    deliveries: int = 1
+    deliveries: int = 1  # that it has instances of
     follows: str = ""  # the job that its group had before
 
 

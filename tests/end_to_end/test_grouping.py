@@ -86,7 +86,9 @@ def test_it_never_runs_while_an_association_of_its_sender_is_open(tmp_path: Path
             # That of another sender, begun later, comes due and runs.
             send(gateway, OTHER, calling="MR01")
             wait_for(lambda: job_from(gateway, "MR01", JobState.DONE), 30)
-            assert job_from(gateway, "CT01", JobState.WAITING)
+            waiting = job_from(gateway, "CT01", JobState.WAITING)
+            assert waiting is not None
+            assert "unless more comes" in gateway.penstock("jobs", "show", waiting.id).stdout
             scu.store(THREE.uid, THREE.data_set)
             scu.release()
         jobs = gateway.wait_for_jobs(2, JobState.DONE)
@@ -127,6 +129,8 @@ def test_after_its_longest_wait_it_runs_and_what_is_late_runs_by_itself(tmp_path
         second, _ = gateway.wait_for_jobs(2, JobState.DONE)
         check(gateway, second, TWO)
         assert second.follows == first.id
+        shown = gateway.penstock("jobs", "show", second.id).stdout
+        assert f"{first.id}, for which it came too late" in " ".join(shown.split())
 
 
 def test_it_survives_workers_and_redis_and_runs_once(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from shared.acts import JobActs
 from shared.announce import dispatch_step
 from shared.delivery import DELIVERY_FILE
 from shared.job import Job, JobState
 from shared.registry.views import find_job, history, list_jobs
 from tests.workers.faults import kills
 from tests.workers.grouping import LONGEST, QUIET, GroupingSite, image
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, Site, write_instance
 from workers.dispatch import dispatch
 from workers.dispatched import DISPATCHED_FILE
 from workers.housekeeping import Housekeeping
@@ -272,11 +273,18 @@ def test_a_late_delivery_opens_a_new_job_that_says_so(grouping: GroupingSite) ->
     assert latest.follows == late.id
 
 
-@pytest.mark.parametrize("change", ["cancelled", "held"])
-def test_a_group_that_a_person_stopped_takes_no_more(grouping: GroupingSite, change: str) -> None:
+def acts(grouping: GroupingSite) -> JobActs:
+    context = grouping.site.context
+    return JobActs(grouping.tree, context.gate, context.records, "anna@desk")
+
+
+@pytest.mark.parametrize("act", [JobActs.cancel, JobActs.hold])
+def test_a_group_that_a_person_stopped_takes_no_more(
+    grouping: GroupingSite, act: Callable[[JobActs, str], Job]
+) -> None:
     grouping.dispatched(image(1))
     stopped = grouping.job()
-    grouping.site.folder(stopped.id).update(lambda job: job.model_copy(update={change: True}))
+    act(acts(grouping), stopped.id)
     grouping.put_forward()
     assert grouping.job().state in (JobState.CANCELLED, JobState.HELD)
     grouping.dispatched(image(2))
@@ -289,11 +297,16 @@ def test_a_group_that_a_person_stopped_takes_no_more(grouping: GroupingSite, cha
 
 def test_one_that_a_person_releases_waits_on_and_closes(grouping: GroupingSite) -> None:
     grouping.dispatched(image(1))
-    folder = grouping.site.folder(grouping.job().id)
-    folder.update(lambda job: job.model_copy(update={"held": True}))
+    job_id = grouping.job().id
+    reconciler = Reconciler(grouping.site.context)
+    acts(grouping).hold(job_id)
+    reconciler.tick()
     grouping.put_forward()
-    folder.update(lambda job: job.model_copy(update={"held": False}))
-    Reconciler(grouping.site.context).tick()
+    assert grouping.job().state is JobState.HELD
+    acts(grouping).release(job_id)
+    assert find_job(grouping.site.redis, job_id).state is JobState.WAITING
+    reconciler._looked = float("-inf")  # a period later
+    reconciler.tick()
     grouping.put_forward()
     assert grouping.job().state is JobState.QUEUED
 
@@ -379,6 +392,15 @@ def test_a_delivery_that_is_not_whole_any_more_fails_its_job_and_no_other(
     assert failed.delivery == broken
     assert find_job(grouping.site.redis, failed.id).state is JobState.FAILED
     assert len(grouping.jobs(JobState.QUEUED)) == 1
+    write_instance(grouping.tree.deliveries / broken / "1.2.1.dcm", image(1))
+    acts(grouping).retry(failed.id)
+    assert find_job(grouping.site.redis, failed.id).state is JobState.WAITING
+    Reconciler(grouping.site.context).tick()
+    grouping.put_forward()
+    assert grouping.data_sets(grouping.site.folder(failed.id).read()) == {
+        "1.2.1.dcm": image(1).data_set
+    }
+    assert find_job(grouping.site.redis, failed.id).state is JobState.QUEUED
 
 
 # Killed and run again
