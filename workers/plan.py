@@ -81,7 +81,7 @@ def _split(
     parts: dict[str, list[PlannedInstance]] = {}
     for instance in instances:
         parts.setdefault(_uid(entry, instance.headers), []).append(instance)
-    return parts
+    return parts or {"": []}
 
 
 def _uid(entry: AeTitleEntry, headers: Headers) -> str:
