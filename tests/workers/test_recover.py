@@ -54,6 +54,10 @@ def states(site: Site, jobs: dict[str, str]) -> dict[str, JobState]:
     return {name: find_job(site.redis, job_id).state for name, job_id in jobs.items()}
 
 
+def to_do(site: Site) -> dict[str, str]:
+    return {step: state for step, state in site.steps().items() if state != "withdrawn"}
+
+
 def test_an_emptied_redis_holds_all_again_and_nothing_finished_is_to_be_done(
     site: Site, pacs: Pacs
 ) -> None:
@@ -69,7 +73,7 @@ def test_an_emptied_redis_holds_all_again_and_nothing_finished_is_to_be_done(
     ends = find_job(site.redis, jobs["half"]).destinations
     assert ends["PACS"].state is DestinationState.DELIVERED
     assert ends["OTHER"].state is DestinationState.PENDING
-    assert site.steps() == {
+    assert to_do(site) == {
         committed: "waiting",
         halfway: "waiting",
         jobs["queued"]: "waiting",
@@ -194,8 +198,8 @@ def test_killed_after_any_write_a_second_run_brings_all_back(site: Site, pacs: P
             recover(site.context)
         recover(site.context)
         assert states(site, jobs) == STATES
-        assert len(site.steps()) == 5
-        assert site.steps()[committed] == "waiting"
+        assert len(to_do(site)) == 5
+        assert to_do(site)[committed] == "waiting"
 
 
 def test_it_says_how_far_it_is(site: Site) -> None:
