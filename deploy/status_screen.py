@@ -12,12 +12,14 @@ from shared.receiver_state import ReceiverState
 from shared.registry.destinations import DestinationView
 from shared.registry.queues import QueueView
 from shared.status import Status, StorageCounts
+from shared.worker_state import WorkerState
 
 
 def status_screen(status: Status) -> RenderableType:
     """Names are shown as they are, never as markup."""
     parts = [
         _receivers(status.receivers),
+        _workers(status.workers),
         _queues(status.queues),
         _destinations(status.destinations),
         _jobs(status),
@@ -47,6 +49,24 @@ def _receivers(states: list[ReceiverState]) -> Table:
             moment(state.since),
         )
     return receivers
+
+
+def _workers(states: list[WorkerState]) -> Table:
+    workers = table(
+        whole("worker"),
+        *map(number, ("pid", "places", "running")),
+        *map(whole, ("consumed", "since")),
+    )
+    for state in states:
+        workers.add_row(
+            Text(f"{state.name}@{state.host}") + (", draining" if state.draining else ""),
+            str(state.pid),
+            str(sum(state.places.values())),
+            str(len(state.running)),
+            "" if state.last_canary is None else f"{since(state.last_canary)} ago",
+            moment(state.since),
+        )
+    return workers
 
 
 def _queues(views: list[QueueView]) -> Table:

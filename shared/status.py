@@ -12,9 +12,12 @@ from shared.registry.destinations import DestinationView, destinations
 from shared.registry.queues import QueueView, queues
 from shared.registry.receivers import receivers
 from shared.registry.views import count_jobs
+from shared.registry.workers import workers
 from shared.tree import StorageTree, ids_in
+from shared.worker_state import WorkerState
 
 LATELY = timedelta(hours=1)
+_LONG_AGO = timedelta(seconds=30)  # for a worker to have consumed, which it does every few
 _GB = 10**9
 
 
@@ -30,6 +33,7 @@ class StorageCounts:
 @dataclass(frozen=True, slots=True)
 class Status:
     receivers: list[ReceiverState]
+    workers: list[WorkerState]
     queues: list[QueueView]
     destinations: list[DestinationView]
     jobs: dict[JobState, int]
@@ -52,6 +56,7 @@ def read_status(redis: Redis, tree: StorageTree | None, names: Iterable[str] = (
     """
     return Status(
         receivers=receivers(redis),
+        workers=workers(redis),
         queues=queues(redis),
         destinations=destinations(redis, names),
         jobs=count_jobs(redis),
@@ -80,6 +85,9 @@ def _faults(status: Status) -> Iterator[str]:
                 f"{name} refuses instances: {state.used_percent:.0f} % of its disk is"
                 f" used, {state.free / _GB:.1f} GB are free"
             )
+    for worker in status.workers:
+        if datetime.now(UTC) - (worker.last_canary or worker.since) > _LONG_AGO:
+            yield f"{worker.name}@{worker.host} takes no steps, and is about to start anew"
     for view in status.queues:
         if not view.places:
             yield f"no worker takes {view.queue} steps"

@@ -22,6 +22,7 @@ from shared.registry.queues import QueueView
 from shared.registry.receivers import beat
 from shared.status import Status, StorageCounts
 from shared.tree import StorageTree
+from shared.worker_state import WorkerState
 from tests.shared.registry.jobs import EPOCH, job
 from tests.support.associations import ended_association, receiver_state
 
@@ -31,6 +32,7 @@ READY = [QueueView(queue, 0, 0, 0, workers=1, places=2) for queue in Queue]
 def status(**changes: Any) -> Status:
     """All is well but for the changes."""
     well: dict[str, Any] = {
+        "workers": [],
         "receivers": [receiver_state()],
         "queues": READY,
         "destinations": [],
@@ -202,3 +204,28 @@ def test_associations_say_who_sent_what_and_who_was_refused_and_why(records: Red
 def test_without_redis_there_is_nothing_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_REDIS__URL", "redis://127.0.0.1:1")
     assert penstock("status").code == penstock("associations").code == 69
+
+
+def test_a_worker_that_consumes_nothing_is_a_fault() -> None:
+    well = worker_state(last_canary=datetime.now(UTC))
+    silent = worker_state(last_canary=datetime.now(UTC) - timedelta(minutes=1))
+    assert status(workers=[well]).faults == []
+    assert status(workers=[silent]).faults == [
+        "exports@gateway takes no steps, and is about to start anew"
+    ]
+
+
+def worker_state(**changes: Any) -> WorkerState:
+    fields: dict[str, Any] = {
+        "id": "w",
+        "name": "exports",
+        "host": "gateway",
+        "pid": 1,
+        "since": datetime.now(UTC) - timedelta(hours=1),
+        "revision": "r",
+        "places": {"export": 2},
+        "running": (),
+        "last_canary": None,
+        "draining": False,
+    }
+    return WorkerState(**fields | changes)
