@@ -206,6 +206,7 @@ class Site:
         return [self.folder(job_id).read() for job_id in ids_in(self.tree.jobs)]
 
     def steps(self) -> dict[str, str]:
-        """Each step that the gate knows and its state."""
+        """Each step that the gate knows and its state; one that is withdrawn is none."""
         found = self.redis.scan_iter(f"{keys.STEP}*")
-        return {key.removeprefix(keys.STEP): self.redis.hget(key, "state") for key in found}
+        states = {key.removeprefix(keys.STEP): self.redis.hget(key, "state") for key in found}
+        return {step: state for step, state in states.items() if state != "withdrawn"}
