@@ -33,9 +33,13 @@ class JobFolder:
     def create_empty(self, job: Job) -> None:
         """Makes `state.json`, once, of a job whose input is yet to come."""
         self.path.mkdir(mode=0o750, exist_ok=True)
-        if not (self.path / STATE_FILE).exists():
+        if not self.exists():
             job.write(self.path / STATE_FILE)
             sync_directory(self.path.parent)
+
+    def exists(self) -> bool:
+        """Whether there is a job, readable or not."""
+        return (self.path / STATE_FILE).exists()
 
     def read(self) -> Job:
         """

@@ -1,8 +1,6 @@
 """What is on its way to a group: associations that are open, deliveries not dispatched yet."""
 
 import contextlib
-import os
-import time
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +8,9 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from shared.delivery import ASSOCIATION_FILE, DELIVERY_FILE, Association
-from shared.ids import is_id
 from shared.tree import StorageTree, ids_in
 from workers.dispatched import is_dispatched
-
-_SETTLED = 2.0  # seconds
+from workers.listing import Listing
 
 
 class Sender(NamedTuple):
@@ -30,7 +26,10 @@ class Arrivals:
     def __init__(self, tree: StorageTree) -> None:
         self._tree = tree
         self._known: dict[Path, Sender | None] = {}  # by the file that says so
-        self._pending = _Pending(tree.deliveries)
+        self._deliveries = Listing(tree.deliveries)
+        self._listed: set[str] = set()
+        self._dispatched: set[str] = set()
+        self._pending: set[str] = set()
 
     def among(self, senders: Set[Sender]) -> Set[Sender]:
         """Those of them from whom something is on its way."""
@@ -59,31 +58,17 @@ class Arrivals:
             yield self._tree.committed / delivery_id / DELIVERY_FILE
 
     def _undispatched(self) -> Iterator[Path]:
-        for name in self._pending.names():
-            yield self._tree.deliveries / name / DELIVERY_FILE
-
-
-class _Pending:
-    """The deliveries without the mark `dispatched`, among perhaps a hundred thousand with it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._listed: float | None = None  # the folder's time that the list is true for
-        self._dispatched: set[str] = set()
-        self._pending: set[str] = set()
-
-    def names(self) -> set[str]:
-        changed = self._folder.stat().st_mtime
-        if changed != self._listed:
-            names = {name for name in os.listdir(self._folder) if is_id(name)}  # noqa: PTH208
-            self._dispatched &= names
-            self._pending = names - self._dispatched
-            # What comes later within the tick of a coarse clock would not show in the time.
-            self._listed = changed if time.time() - changed > _SETTLED else None
-        through = {name for name in self._pending if is_dispatched(self._folder / name)}
+        folder = self._tree.deliveries
+        ids = self._deliveries.ids()
+        if ids is not self._listed:  # perhaps a hundred thousand, nearly all of them dispatched
+            self._dispatched &= ids
+            self._pending = ids - self._dispatched
+            self._listed = ids
+        through = {name for name in self._pending if is_dispatched(folder / name)}
         self._dispatched |= through
         self._pending -= through
-        return self._pending
+        for name in self._pending:
+            yield folder / name / DELIVERY_FILE
 
 
 def _sender(file: Path) -> Sender | None:

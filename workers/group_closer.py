@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
+from pydantic import ValidationError
 
 from shared.job import Job, JobState
 from shared.job_folder import JobFolder
@@ -53,12 +54,12 @@ class GroupCloser:
             waits = seen.state is JobState.WAITING
             arriving = waits and bool(self._arrivals.among({_sender(job)}))
             seen = self._groups.close(job, now, arriving=arriving, gather=gather)
-        except FileNotFoundError:  # the job is gone
+        except (FileNotFoundError, ValidationError):  # gone, or damaged, as the reconciler says
             self._context.waiting.pop(job.id, None)
             return
-        except UnreadableDeliveryError:
+        except UnreadableDeliveryError as error:
             self._context.waiting.pop(job.id, None)
-            self._fail(job)
+            self._fail(job, f"delivery {error} of its group is not there any more, or not whole")
             return
         if seen.state is JobState.WAITING:  # more came meanwhile, or is on its way
             self._context.waiting[job.id] = seen
@@ -74,9 +75,7 @@ class GroupCloser:
         advance(self._context, job, event)
         log.info("group closed", job=job.id, deliveries=len(job.deliveries), forced=forced)
 
-    def _fail(self, job: Job) -> None:
-        reason = "a delivery of its group is not whole any more"
-
+    def _fail(self, job: Job, reason: str) -> None:
         def fail(job: Job) -> Job:
             waits = job.state is JobState.WAITING
             return job.model_copy(update={"failure": reason}) if waits else job

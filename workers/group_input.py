@@ -19,7 +19,7 @@ from workers.plan import PLAN_FILE, Plan
 
 
 class UnreadableDeliveryError(Exception):
-    """A delivery of the group is not whole any more."""
+    """A delivery of the group is not there any more, or not whole; its id."""
 
 
 def gatherer(tree: StorageTree) -> Callable[[Job], Gathered]:
@@ -36,8 +36,11 @@ def gatherer(tree: StorageTree) -> Callable[[Job], Gathered]:
     @functools.cache
     def read(delivery_id: str) -> tuple[Plan, dict[str, Instance]]:
         folder = tree.deliveries / delivery_id
-        plan = Plan.model_validate_json((folder / PLAN_FILE).read_bytes())
-        return plan, {instance.file: instance for instance in read_delivery(folder).instances}
+        try:
+            plan = Plan.model_validate_json((folder / PLAN_FILE).read_bytes())
+            return plan, {each.file: each for each in read_delivery(folder).instances}
+        except (FileNotFoundError, ValidationError) as error:
+            raise UnreadableDeliveryError(delivery_id) from error
 
     def instances(job: Job) -> Iterator[tuple[Path, Instance]]:
         assert job.group is not None
@@ -47,32 +50,42 @@ def gatherer(tree: StorageTree) -> Callable[[Job], Gathered]:
                 yield tree.deliveries / delivery_id / file, by_file[file]
 
     def gather(job: Job) -> Gathered:
-        try:
-            return _fill(JobFolder(tree, job.id).input, instances(job))
-        except (FileNotFoundError, ValidationError, NotPart10Error) as error:
-            raise UnreadableDeliveryError from error
+        folder = _Input(JobFolder(tree, job.id).input)
+        for path, instance in instances(job):
+            try:
+                folder.add(path, instance)
+            except (FileNotFoundError, NotPart10Error) as error:
+                raise UnreadableDeliveryError(path.parent.name) from error
+        return folder.finish()
 
     return gather
 
 
-def _fill(folder: Path, instances: Iterator[tuple[Path, Instance]]) -> Gathered:
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(mode=0o750)
-    names: set[str] = set()
-    by_uid: dict[str, list[Path]] = {}
-    size = 0
-    for path, instance in instances:
-        namesakes = by_uid.setdefault(instance.sop_instance_uid, [])
+class _Input:
+    """The folder that is filled; new, whatever was there before."""
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(mode=0o750)
+        self._folder = folder
+        self._names: set[str] = set()
+        self._by_uid: dict[str, list[Path]] = {}
+        self._size = 0
+
+    def add(self, path: Path, instance: Instance) -> None:
+        namesakes = self._by_uid.setdefault(instance.sop_instance_uid, [])
         if any(_same_data_set(path, other) for other in namesakes):
-            continue
+            return
+        name = instance_file_name(instance.sop_instance_uid, self._names)
+        (self._folder / name).hardlink_to(path)
         namesakes.append(path)
-        name = instance_file_name(instance.sop_instance_uid, names)
-        (folder / name).hardlink_to(path)
-        names.add(name)
-        size += instance.size
-    sync_directory(folder)
-    return Gathered(len(names), size)
+        self._names.add(name)
+        self._size += instance.size
+
+    def finish(self) -> Gathered:
+        sync_directory(self._folder)
+        return Gathered(len(self._names), self._size)
 
 
 def _same_data_set(first: Path, second: Path) -> bool:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from shared.delivery import Record
 from shared.ids import new_id
 from shared.job import Job, JobState
@@ -47,14 +49,14 @@ class Groups:
                 if job and planned.delivery in job.deliveries:
                     return job
             now = datetime.now(UTC)
-            if jobs and jobs[-1]:
+            if jobs and jobs[-1] is not None:
                 job = self._update(
                     ids[-1], lambda job: job.joined_by(planned, now) if _takes_more(job) else job
                 )
                 if planned.delivery in job.deliveries:
                     return job
             # One that is listed without a state was about to be made by one who was killed.
-            if not jobs or jobs[-1]:
+            if not ids or JobFolder(self._tree, ids[-1]).exists():
                 ids = (*ids, new_id())
                 _Jobs(ids=ids).write(path)
             follows = ids[-2] if len(ids) > 1 else ""
@@ -101,7 +103,7 @@ class Groups:
         return LockedFile.lock(self._tree.groups / f"{key[:2]}.lock")
 
     def _job(self, job_id: str) -> Job | None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ValidationError):
             return JobFolder(self._tree, job_id).read()
         return None
 

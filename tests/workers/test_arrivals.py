@@ -1,4 +1,3 @@
-import os
 import shutil
 from collections.abc import Callable
 
@@ -7,6 +6,7 @@ import pytest
 from shared.delivery import DELIVERY_FILE
 from tests.workers.grouping import GroupingSite, image
 from tests.workers.site import Site
+from workers import listing
 from workers.arrivals import Arrivals, Sender
 from workers.dispatched import DISPATCHED_FILE
 
@@ -47,11 +47,11 @@ def test_several_are_told_apart(grouping: GroupingSite, arrivals: Arrivals) -> N
 
 
 def test_a_delivery_that_comes_into_a_folder_long_unchanged_is_seen(
-    grouping: GroupingSite, arrivals: Arrivals
+    grouping: GroupingSite, arrivals: Arrivals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliveries = grouping.tree.deliveries
     grouping.dispatched(image(1))
-    os.utime(deliveries, (1, 1))
+    monkeypatch.setattr(listing, "_SETTLED", -1.0)  # long unchanged at once
     assert arrivals.among({CT01}) == arrivals.among({CT01}) == set()
     delivery_id = grouping.site.commit(image(2))
     (grouping.tree.committed / delivery_id).rename(deliveries / delivery_id)

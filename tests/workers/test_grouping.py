@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from shared.acts import JobActs
 from shared.announce import dispatch_step
 from shared.delivery import DELIVERY_FILE
-from shared.job import Job, JobState
+from shared.job import STATE_FILE, Job, JobState
 from shared.registry.views import find_job, history, list_jobs
 from tests.workers.faults import kills
 from tests.workers.grouping import LONGEST, QUIET, GroupingSite, image
@@ -390,6 +390,7 @@ def test_a_delivery_that_is_not_whole_any_more_fails_its_job_and_no_other(
     grouping.put_forward()
     (failed,) = grouping.jobs(JobState.FAILED)
     assert failed.delivery == broken
+    assert broken in failed.failure
     assert find_job(grouping.site.redis, failed.id).state is JobState.FAILED
     assert len(grouping.jobs(JobState.QUEUED)) == 1
     write_instance(grouping.tree.deliveries / broken / "1.2.1.dcm", image(1))
@@ -401,6 +402,19 @@ def test_a_delivery_that_is_not_whole_any_more_fails_its_job_and_no_other(
         "1.2.1.dcm": image(1).data_set
     }
     assert find_job(grouping.site.redis, failed.id).state is JobState.QUEUED
+
+
+def test_a_damaged_job_of_its_group_is_no_obstacle(grouping: GroupingSite) -> None:
+    grouping.dispatched(image(1))
+    damaged = grouping.site.folder(grouping.job().id).path
+    (damaged / STATE_FILE).write_text("{")
+    grouping.put_forward()
+    grouping.dispatched(image(2))
+    damaged.rename(grouping.tree.trash / "damaged")
+    late = grouping.job()
+    assert (late.follows, late.state) == (damaged.name, JobState.WAITING)
+    grouping.put_forward()
+    assert grouping.job().state is JobState.QUEUED
 
 
 # Killed and run again
