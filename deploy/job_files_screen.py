@@ -17,7 +17,7 @@ def files_screen(files: JobFiles) -> list[Table]:
         if missing := [each for each in sent if each.verdict not in _WELL]:
             found.append(_missing(destination, missing))
     if printed := [attempt for attempt in files.attempts if attempt.output_size]:
-        found.append(_attempts(files, printed))
+        found += [_attempts(files, printed), _last_words(printed[-1])]
     if files.result:
         found.append(_result(files))
     return found
@@ -45,6 +45,14 @@ def _attempts(files: JobFiles, printed: list[AttemptFolder]) -> Table:
         path = str(each.output.relative_to(files.folder))
         attempts.add_row(each.name, moment(each.began), size(each.output_size), path)
     return attempts
+
+
+def _last_words(attempt: AttemptFolder) -> Table:
+    """May hold what the program was given: read from the storage, and nowhere else."""
+    words = table(text(f"last words of attempt {attempt.name}"))
+    for line in attempt.last_words:
+        words.add_row(Text(plain(line)))
+    return words
 
 
 def _result(files: JobFiles) -> Table:

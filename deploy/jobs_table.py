@@ -72,6 +72,8 @@ def _how(job: JobView) -> str:
     words = [f"{name} {_progress(each)}" for name, each in ends.items()]
     if not any(each.state is DestinationState.FAILED for each in ends.values()):
         words = [plain(job.reason), *words] if job.reason else words
+    if job.progress is not None:
+        words.append(f"{job.progress:.0%}")
     if job.retry_at is not None and job.retry_at > datetime.now(UTC):
         word = "due" if job.state is JobState.WAITING else "again"
         words.append(f"{word} {moment(job.retry_at)}")

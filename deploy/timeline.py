@@ -43,6 +43,8 @@ def _lines(report: JobReport) -> Iterator[tuple[str, str]]:
     yield "job", job.id
     yield "state", job.state + (f": {plain(job.reason)}" if job.reason else "")
     yield "pipeline", f"{job.pipeline}, {job.priority} priority, attempt {job.attempt}"
+    if job.progress is not None:
+        yield "progress", f"{job.progress:.0%}"
     yield "instances", f"{job.instances}, {size(job.size)}"
     for origin in report.origins[:_ORIGINS]:
         yield "delivery", _origin(origin)

@@ -109,6 +109,7 @@ class Job(Record):
     held: bool = False  # by a person, until released
     cancelled: bool = False
     attempts_forgiven: int = 0  # of the pipeline, by a person's retry
+    put_off: datetime | None = None  # since when its pipeline says that it cannot run now
     rounds: dict[str, int] = Field(default_factory=dict)  # destination -> retries by a person
     ended: datetime | None = None
 
@@ -171,7 +172,13 @@ class Job(Record):
     def with_attempts_forgiven(self, number: int) -> "Job":
         """The pipeline runs anew, as if those first attempts had not been."""
         return self.model_copy(
-            update={"failure": "", "attempts_forgiven": number, "held": False, "ended": None}
+            update={
+                "failure": "",
+                "attempts_forgiven": number,
+                "put_off": None,
+                "held": False,
+                "ended": None,
+            }
         )
 
     def with_destinations_reopened(self, names: Collection[str]) -> "Job":

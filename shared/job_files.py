@@ -9,10 +9,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.job import STATE_FILE, Job
+from shared.job_folder import ENDED, RUNNING
+from shared.result_files import result_files
 from shared.sent_line import BEGUN, NO_STATUS, ROUND, sent_lines, whole_lines
 from shared.tree import StorageTree
 
 _SENT, _LOG = "sent-", ".log"
+_LAST_WORDS, _LAST_LINES = 2000, 10  # bytes, lines of what a program printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class AttemptFolder:
     began: datetime
     output: Path  # what the program printed; may hold what it was given
     output_size: int  # bytes; 0 also where nothing is kept
+    last_words: tuple[str, ...]  # the end of it, a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class SentInstance:
 @dataclass(frozen=True, slots=True)
 class JobFiles:
     folder: Path
+    result_folder: Path | None  # None before there is a result
     result: tuple[ResultFile, ...]
     attempts: tuple[AttemptFolder, ...]
     sent: dict[str, tuple[SentInstance, ...]]  # by destination; those that were answered
@@ -66,6 +71,7 @@ def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
     except (FileNotFoundError, PermissionError):
         return None
     damaged = []
+    result_folder: Path | None = None
     result: tuple[ResultFile, ...] = ()
     deliveries: tuple[str, ...] = ()
     try:
@@ -75,7 +81,8 @@ def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
     else:
         deliveries = job.deliveries
         if job.result is not None:
-            result = tuple(_files(folder / job.result.folder))
+            result_folder = folder / job.result.folder
+            result = tuple(_files(result_folder))
     sent = {}
     for log in sorted(folder.glob(f"{_SENT}*{_LOG}")):
         try:
@@ -83,13 +90,14 @@ def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
         except ValueError:
             damaged.append(log.name)
     attempts = tuple(_attempts(folder / "attempts"))
-    return JobFiles(folder, result, attempts, sent, tuple(damaged), deliveries)
+    return JobFiles(
+        folder, result_folder, result, attempts, sent, tuple(damaged), deliveries
+    )
 
 
 def _files(folder: Path) -> Iterator[ResultFile]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield ResultFile(str(path.relative_to(folder)), path.stat().st_size)
+    for path in result_files(folder):
+        yield ResultFile(str(path.relative_to(folder)), path.stat().st_size)
 
 
 def _attempts(folder: Path) -> Iterator[AttemptFolder]:
@@ -97,10 +105,24 @@ def _attempts(folder: Path) -> Iterator[AttemptFolder]:
         output = path / "work" / "output.log"
         yield AttemptFolder(
             name=path.name,
-            began=_time(path.stat().st_mtime),  # its folders were made then, and nothing since
+            began=_time(_began(path)),
             output=output,
             output_size=output.stat().st_size if output.exists() else 0,
+            last_words=_last_lines(output) if output.exists() else (),
         )
+
+
+def _began(folder: Path) -> float:
+    """The mark of a program that runs or ran is as old as the run; other kinds add no entry."""
+    marks = [folder / RUNNING, folder / ENDED]
+    return next((mark for mark in marks if mark.exists()), folder).stat().st_mtime
+
+
+def _last_lines(path: Path) -> tuple[str, ...]:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LAST_WORDS))
+        text = file.read(_LAST_WORDS).decode(errors="replace")
+    return tuple(text.splitlines()[-_LAST_LINES:])
 
 
 def _sent(path: Path) -> tuple[SentInstance, ...]:

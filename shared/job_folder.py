@@ -11,6 +11,8 @@ from shared.locked_file import LockedFile
 from shared.tree import StorageTree
 
 _INTERRUPTED = "interrupted"  # suffix of an attempt that its own worker gave up: no attempt
+_NOT_NOW = "not-now"  # suffix of one that is to be made later: no attempt either
+RUNNING, ENDED = "running", "ended"  # a mark in an attempt's folder; it keeps its time
 
 
 class JobFolder:
@@ -20,6 +22,7 @@ class JobFolder:
         self.id = job_id
         self.path = tree.jobs / job_id
         self.input = self.path / "input"
+        self.deliveries = tree.deliveries
 
     def create(self, job: Job, source: Path, files: Iterable[str]) -> None:
         """Makes the folder whole, however far an earlier call came; then `state.json`, once."""
@@ -87,6 +90,10 @@ class JobFolder:
         """The right to run the pipeline: held by a live attempt and by the children it left."""
         return LockedFile.try_lock(self.path / "run.lock")
 
+    def try_worker_lock(self) -> LockedFile | None:
+        """Held by the worker of a live attempt, and by none of its children."""
+        return LockedFile.try_lock(self.path / "worker.lock")
+
     def attempts(self) -> int:
         """How many attempts count so far."""
         return sum(1 for name in self._attempt_names() if name.isdigit())
@@ -104,6 +111,17 @@ class JobFolder:
         """An attempt that was stopped by us and not by a fault of its own."""
         attempt.path.rename(attempt.path.with_suffix(f".{_INTERRUPTED}"))
 
+    def put_off(self, attempt: "Attempt") -> None:
+        """An attempt that is to be made later; of these, which may be many, only one is kept."""
+        for earlier in (self.path / "attempts").glob(f"*.{_NOT_NOW}"):
+            shutil.rmtree(earlier)
+        attempt.path.rename(attempt.path.with_suffix(f".{_NOT_NOW}"))
+
+    def running_attempts(self) -> list["Attempt"]:
+        """Those that nobody has seen end."""
+        marks = sorted((self.path / "attempts").glob(f"*/{RUNNING}"))
+        return [Attempt(int(mark.parent.name.partition(".")[0]), mark.parent) for mark in marks]
+
     def _attempt_names(self) -> list[str]:
         try:
             return [path.name for path in (self.path / "attempts").iterdir()]
@@ -117,8 +135,25 @@ class Attempt:
     def __init__(self, number: int, path: Path) -> None:
         self.number = number
         self.path = path
+        self.input = path / "input"  # only while it runs
         self.output = path / "output"
         self.work = path / "work"
+        self.printed = self.work / "output.log"  # may hold what it was given
+
+    def begin(self) -> None:
+        """From now until `end`, somebody may have to end what it started."""
+        (self.path / RUNNING).touch()
+
+    def end(self) -> None:
+        (self.path / RUNNING).rename(self.path / ENDED)
+
+    def empty(self) -> None:
+        """Makes room: what it wrote is gone, but for what it printed."""
+        for path in (*self.output.iterdir(), *self.work.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != self.printed:
+                path.unlink()
 
 
 def _is_locked(path: Path) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from shared.delivery import INSTANCE_SUFFIX
 from shared.part10 import FileMeta, read_file_meta
+from shared.result_files import result_instances
 from workers.scu import MAX_CONTEXTS
 
 
@@ -20,7 +20,7 @@ class Outgoing:
 
 
 def outgoing_in(folder: Path) -> list[Outgoing]:
-    """Every `*.dcm` under a folder, in order.
+    """Every `*.dcm` under a folder, in order; links are not followed.
 
     Raises:
         NotPart10Error: one of them is not a DICOM file.
@@ -28,8 +28,7 @@ def outgoing_in(folder: Path) -> list[Outgoing]:
     """
     return [
         Outgoing(str(path.relative_to(folder)), path, read_file_meta(path))
-        for path in sorted(folder.rglob(f"*{INSTANCE_SUFFIX}"))
-        if path.is_file()
+        for path in result_instances(folder)
     ]
 
 

@@ -1,22 +1,30 @@
 """The pipeline step: one attempt at a time, until one succeeds or all are used up."""
 
+import contextlib
 import os
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from shared.durable import sync_directory, sync_file
 from shared.job import Job, JobState, Result
 from shared.job_folder import Attempt, JobFolder
+from shared.locked_file import LockedFile
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.jobs import Entry
+from shared.result_files import BadResult, bad_results, result_files
 from shared.settings.sections import PipelineSection
 from workers.advance import advance
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.lease import Lease, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
-from workers.pipelines.kind import AttemptFailed, AttemptRun, Succeeded
+from workers.pipelines.kind import AttemptFailed, AttemptRun, NotNow, Succeeded
 from workers.pipelines.kinds import kind_of
+from workers.pipelines.leftovers import end_leftovers
+from workers.progress_report import report_progress
 from workers.tried import Try
 
 _BUSY_DELAY = 2.0  # seconds
@@ -26,54 +34,106 @@ _FIRST_DELAY, _LONGEST_DELAY = 5.0, 300.0  # seconds between attempts
 def run_pipeline(context: WorkerContext, lease: Lease) -> Outcome:
     """The body of a pipeline step."""
     folder = JobFolder(context.tree, lease.run.step.job)
-    lock = folder.try_run_lock()
-    if lock is None:
+    worker_lock = folder.try_worker_lock()
+    if worker_lock is None:
         return TryAgain(_BUSY_DELAY, "an earlier attempt still runs", counted=False)
-    with lock:
-        job = folder.read()
-        if job.state in MUST_NOT_RUN:
-            raise StepWithdrawnError
-        if job.state is not JobState.QUEUED:
-            advance(context, job)
-            return Done()
-        section = _section(context, job)
-        if section is None:
-            return _fail(context, folder, f"no pipeline is named {job.pipeline!r} any more")
-        if folder.attempts() - job.attempts_forgiven >= section.max_attempts:
-            return _fail(context, folder, "the last attempt was lost with its worker")
-        attempt = folder.new_attempt()
-        number = folder.attempts() - job.attempts_forgiven
-        tried = Try(context.who, number)
-        context.records.move(
-            job.id,
-            JobState.RUNNING,
-            tried.begins(f"attempt {number} started"),
-            attempt=number,
-            reason="",
-            retry_at="",
-        )
-        try:
-            end = kind_of(section).trigger(section, AttemptRun(job, folder, attempt, lock, lease))
-        except StoppingError:
-            folder.uncount(attempt)
-            interrupted = tried.ends(f"attempt {number} interrupted")
-            context.records.move(job.id, JobState.QUEUED, interrupted)
-            raise
-        except StepWithdrawnError:
-            folder.uncount(attempt)
-            advance(context, folder.read(), tried.ends(f"attempt {number} interrupted"))
-            raise
-        match end:
-            case Succeeded(result):
-                return _succeed(context, folder, attempt, result, tried)
-            case AttemptFailed(reason):
-                return _try_again(context, folder, section, reason, tried)
+    with worker_lock:
+        lock = folder.try_run_lock()
+        if lock is None:
+            end_leftovers(folder.id)  # if they run here; on another machine only its workers can
+            reason = "what a lost worker left behind still runs"
+            return TryAgain(_BUSY_DELAY, reason, counted=False)
+        with lock:
+            return _run(context, lease, folder, lock)
+
+
+def _run(context: WorkerContext, lease: Lease, folder: JobFolder, lock: LockedFile) -> Outcome:
+    job = folder.read()
+    if job.state in MUST_NOT_RUN:
+        raise StepWithdrawnError
+    if job.state is not JobState.QUEUED:
+        advance(context, job)
+        return Done()
+    section = _section(context, job)
+    if section is None:
+        return _fail(context, folder, f"no pipeline is named {job.pipeline!r} any more")
+    if folder.attempts() - job.attempts_forgiven >= section.max_attempts:
+        return _fail(context, folder, "the last attempt was lost with its worker")
+    attempt = folder.new_attempt()
+    number = folder.attempts() - job.attempts_forgiven
+    tried = Try(context.who, number)
+    context.records.move(
+        job.id,
+        JobState.RUNNING,
+        tried.begins(f"attempt {number} started"),
+        attempt=number,
+        reason="",
+        retry_at="",
+        progress="",
+    )
+    tell = partial(report_progress, context, job.id)
+    run = AttemptRun(job, folder, attempt, lock, lease, tell)
+    try:
+        end = kind_of(section).trigger(section, run)
+    except StoppingError:
+        folder.uncount(attempt)
+        interrupted = tried.ends(f"attempt {number} interrupted")
+        context.records.move(job.id, JobState.QUEUED, interrupted)
+        raise
+    except StepWithdrawnError:
+        folder.uncount(attempt)
+        advance(context, folder.read(), tried.ends(f"attempt {number} interrupted"))
+        raise
+    if isinstance(end, Succeeded):
+        end = _judged(folder, attempt, end)
+    if not isinstance(end, Succeeded) and _make_room(context, attempt):
+        removed = "what it wrote is removed, as the disk is under its reserve"
+        end = replace(end, reason=f"{end.reason}; {removed}")
+    match end:
+        case Succeeded(result):
+            return _succeed(context, folder, attempt, result, tried)
+        case AttemptFailed(reason, again):
+            return _try_again(context, folder, section, reason, tried, again)
+        case NotNow():
+            return _put_off(context, lease, folder, attempt, end, tried)
 
 
 def _section(context: WorkerContext, job: Job) -> PipelineSection | None:
     if job.pipeline not in context.settings.pipelines:
         context.live.reread()
     return context.settings.pipelines.get(job.pipeline)
+
+
+def _judged(folder: JobFolder, attempt: Attempt, end: Succeeded) -> Succeeded | AttemptFailed:
+    """A success with a result that cannot be exported is none."""
+    if folder.path / end.folder == folder.input:
+        return end
+    try:
+        bad = list(bad_results(folder.path / end.folder))
+    except OSError as error:
+        return AttemptFailed(f"its output cannot be read: {error.strerror}", again=False)
+    if not bad:
+        return end
+    _name(bad, folder, attempt)
+    further = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+    reason = f"{bad[0].told} is not a DICOM file: {bad[0].what}{further}"
+    return AttemptFailed(reason, again=False)
+
+
+def _name(bad: list[BadResult], folder: JobFolder, attempt: Attempt) -> None:
+    """Whole names stay on disk, where the data is."""
+    with attempt.printed.open("a", errors="surrogateescape") as file:
+        for each in bad:
+            name = each.path.relative_to(folder.path)
+            print(f"penstock: {name} is not a DICOM file: {each.what}", file=file)
+
+
+def _make_room(context: WorkerContext, attempt: Attempt) -> bool:
+    """What a failed attempt wrote is kept for a look at it, unless the space is needed."""
+    if context.tree.usage().free >= context.settings.storage.reserve_gb * 1e9:
+        return False
+    attempt.empty()
+    return True
 
 
 def _succeed(
@@ -92,21 +152,54 @@ def _succeed(
 
 
 def _try_again(
-    context: WorkerContext, folder: JobFolder, section: PipelineSection, reason: str, tried: Try
+    context: WorkerContext,
+    folder: JobFolder,
+    section: PipelineSection,
+    reason: str,
+    tried: Try,
+    again: bool,
 ) -> Outcome:
     number = tried.attempt
+    if not again:
+        return _fail(context, folder, reason, tried)
     if number >= section.max_attempts:
         last = f"{reason} (attempt {number} of {section.max_attempts})"
         return _fail(context, folder, last, tried)
     delay = full_jitter(number, _FIRST_DELAY, _LONGEST_DELAY)
+    _tell_retry(context, folder, f"attempt {number} failed", delay, reason, tried)
+    return TryAgain(delay, reason)
+
+
+def _put_off(
+    context: WorkerContext,
+    lease: Lease,
+    folder: JobFolder,
+    attempt: Attempt,
+    end: NotNow,
+    tried: Try,
+) -> Outcome:
+    now = datetime.now(UTC)
+    folder.put_off(attempt)
+    job = folder.update(lambda job: job.model_copy(update={"put_off": job.put_off or now}))
+    assert job.put_off is not None
+    waited = (now - job.put_off).total_seconds()
+    if waited >= end.give_up_after:
+        return _fail(context, folder, f"given up after {waited:.0f} s: {end.reason}", tried)
+    delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
+    _tell_retry(context, folder, "not now", delay, end.reason, tried)
+    return TryAgain(delay, end.reason)
+
+
+def _tell_retry(
+    context: WorkerContext, folder: JobFolder, what: str, delay: float, reason: str, tried: Try
+) -> None:
     context.records.move(
         folder.id,
         JobState.QUEUED,
-        tried.ends(f"attempt {number} failed, again in {delay:.0f} s", reason),
+        tried.ends(f"{what}, again in {delay:.0f} s", reason),
         reason=reason,
         retry_at=round((time.time() + delay) * 1000),
     )
-    return TryAgain(delay, reason)
 
 
 def _fail(
@@ -120,8 +213,8 @@ def _fail(
 
 def _sync_tree(folder: Path) -> None:
     """A result must outlive a power cut before it counts: programs rarely sync what they write."""
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, name) for name in names):
-            if path.is_file() and not path.is_symlink():
-                sync_file(path)
+    for path in result_files(folder):
+        with contextlib.suppress(PermissionError):  # a container's own; never one to be exported
+            sync_file(path)
+    for parent, _, _ in os.walk(folder):
         sync_directory(Path(parent))

@@ -47,6 +47,7 @@ class JobView:
     attempt: int  # of the pipeline; 0 before the first
     reason: str
     retry_at: datetime | None  # the next attempt, or the end of the wait for its group
+    progress: float | None  # of the attempt that runs, 0 to 1, where its program says so
     studies: tuple[str, ...]  # by `study_hash`
     destinations: dict[str, DestinationProgress]
     deliveries: int = 1  # that it has instances of
@@ -148,11 +149,16 @@ def _view(record: dict[str, str], destinations: dict[str, str]) -> JobView:
         attempt=int(record.get("attempt", 0)),
         reason=record.get("reason", ""),
         retry_at=_time(record["retry_at"]) if record.get("retry_at") else None,
+        progress=float(record["progress"]) if _is_told(record) else None,
         studies=tuple(record["studies"].split()),
         destinations={name: _progress(json.loads(text)) for name, text in destinations.items()},
         deliveries=int(record.get("deliveries", 1)),
         follows=record.get("follows", ""),
     )
+
+
+def _is_told(record: dict[str, str]) -> bool:
+    return record["state"] == JobState.RUNNING and bool(record.get("progress"))
 
 
 def _progress(fields: dict[str, Any]) -> DestinationProgress:

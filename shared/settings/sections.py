@@ -21,7 +21,7 @@ from shared.settings.fields import (
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 MINUTE, HOUR, DAY = 60, 3600, 86400  # defaults are in seconds
-PLACEHOLDERS = ("input", "output", "work", "job", "attempt")
+PLACEHOLDERS = ("input", "output", "work", "job", "attempt", "uid", "gid")
 
 
 class Section(BaseModel):
@@ -189,6 +189,13 @@ class CommandPipeline(PipelineSection):
     cancel_command: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     timeout: Seconds = 2 * HOUR
+    retry: Literal["always", "tempfail"] = "always"
+    tempfail_exit_codes: tuple[Annotated[int, Field(ge=1, le=255)], ...] = (75,)  # EX_TEMPFAIL
+    give_up_after: Seconds = DAY
+    nice: Annotated[int, Field(ge=0, le=19)] = 0
+    memory_limit: Annotated[Bytes, Field(gt=0)] | None = None
+    disk_limit: Annotated[Bytes, Field(gt=0)] | None = None
+    input: Literal["link", "copy"] = "link"
     output_limit_mb: Annotated[float, Field(gt=0)] = 10
 
     @field_validator("command", "cancel_command")

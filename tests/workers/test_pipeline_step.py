@@ -1,12 +1,21 @@
+import contextlib
+import signal
+import subprocess
+import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.acts import JobActs
 from shared.job import JobState, Result
 from shared.job_steps import pipeline_step
 from shared.registry.gate import Queue
 from shared.registry.views import JobView, find_job, history
+from tests.support.file_systems import needs_tmpfs, tmpfs
+from tests.support.waiting import wait_for
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site
 from workers.lease import StoppingError
@@ -230,3 +239,193 @@ def test_killed_after_any_write_and_run_again_the_job_goes_on_with_one_result(
         assert 1 <= runs(site, job_id) <= 2
         assert view(site, job_id).state is JobState.EXPORTING
         assert site.steps()[f"{job_id}.PACS"] == "waiting"
+
+
+# Not now
+
+
+def test_not_now_is_tried_again_without_using_up_an_attempt_and_keeps_one_folder(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("echo out of licences; exit 75", max_attempts=1)
+    for number in (1, 2, 3):
+        outcome = site.run_pipeline(job_id)
+        assert isinstance(outcome, TryAgain)
+        assert outcome.reason == "exit code 75"
+        assert [path.name for path in attempts(site, job_id)] == [f"{number}.not-now"]
+        assert view(site, job_id).state is JobState.QUEUED
+        assert view(site, job_id).retry_at is not None
+    assert runs(site, job_id) == 3
+
+
+def attempts(site: Site, job_id: str) -> list[Path]:
+    return sorted((site.folder(job_id).path / "attempts").iterdir())
+
+
+def test_not_now_for_too_long_fails_the_job_and_a_persons_retry_begins_anew(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("exit 75", give_up_after="1h")
+    assert isinstance(site.run_pipeline(job_id), TryAgain)
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    site.folder(job_id).update(lambda job: job.model_copy(update={"put_off": long_ago}))
+    outcome = site.run_pipeline(job_id)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "given up after 7200 s: exit code 75"
+    assert site.folder(job_id).read().state is JobState.FAILED
+    JobActs(site.tree, site.gate, site.context.records, "tests").retry(job_id)
+    assert isinstance(site.run_pipeline(job_id), TryAgain)
+
+
+def test_where_only_a_tempfail_is_tried_again_another_end_fails_the_job_at_once(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("exit 1", retry="tempfail")
+    assert site.run_pipeline(job_id) == Failed("exit code 1")
+    assert runs(site, job_id) == 1
+
+
+# What it leaves
+
+
+def test_a_result_that_is_no_dicom_file_fails_the_job_with_its_name(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job('echo no > "$MONAI_OUTPUTPATH/1.2.3.4.dcm"')
+    outcome = site.run_pipeline(job_id)
+    reason = "1.2.3.4.dcm is not a DICOM file: there is no DICM prefix after the preamble"
+    assert outcome == Failed(reason)
+    assert site.folder(job_id).read().failure == view(site, job_id).reason == reason
+    assert runs(site, job_id) == 1
+
+
+def test_its_name_is_on_disk_only_where_it_could_name_a_patient(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job('cd "$MONAI_OUTPUTPATH"; echo no > DOE^JOHN.dcm; echo no > b.dcm')
+    outcome = site.run_pipeline(job_id)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason.startswith("a file named *.dcm is not a DICOM file: ")
+    assert outcome.reason.endswith(", and 1 more")
+    printed = site.folder(job_id).path / "attempts/1/work/output.log"
+    assert "attempts/1/output/DOE^JOHN.dcm is not a DICOM file" in printed.read_text()
+    assert not [key for key in dump(site) if b"DOE" in key]
+
+
+def dump(site: Site) -> list[bytes]:
+    """Everything that Redis has."""
+    found = (site.redis.dump(key) for key in site.redis.scan_iter())
+    return [each for each in found if each is not None]
+
+
+def test_other_files_are_kept_with_the_result(make_job: Callable[..., tuple[Site, str]]) -> None:
+    site, job_id = make_job('cp "$MONAI_INPUTPATH"/* report.json "$MONAI_OUTPUTPATH"; true')
+    assert site.run_pipeline(job_id) == Done()
+
+
+def test_a_link_out_of_the_output_is_not_exported_as_a_result(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job('ln -s "$MONAI_INPUTPATH/1.2.3.dcm" "$MONAI_OUTPUTPATH/1.2.3.4.dcm"')
+    assert site.run_pipeline(job_id) == Failed(
+        "1.2.3.4.dcm is not a DICOM file: it is a symbolic link"
+    )
+
+
+# How far it is
+
+
+def test_how_far_it_is_stands_in_the_record_while_it_runs_and_its_words_do_not(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    wait = "until [ -e ../../../go ]; do sleep 0.02; done"
+    site, job_id = make_job(f"echo PENSTOCK_PROGRESS 0.4 DOE^JOHN; {wait}")
+    run = threading.Thread(target=site.run_pipeline, args=(job_id,))
+    run.start()
+    wait_for(lambda: view(site, job_id).progress == 0.4)
+    assert not [key for key in dump(site) if b"DOE" in key]
+    (site.folder(job_id).path / "go").touch()
+    run.join()
+    assert view(site, job_id).progress is None
+
+
+# What a lost worker left
+
+
+def test_a_lost_workers_program_is_ended_and_the_next_attempt_made(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job("true")
+    folder = site.folder(job_id)
+    attempt, lock = folder.new_attempt(), folder.try_run_lock()
+    assert lock is not None
+    orphan = subprocess.Popen(
+        ["sleep", "60"],
+        env={"PENSTOCK_JOB_ID": job_id, "PENSTOCK_ATTEMPT": str(attempt.number)},
+        pass_fds=[lock.descriptor],
+    )
+    lock.close()
+    outcome = site.run_pipeline(job_id)
+    assert isinstance(outcome, TryAgain)
+    assert not outcome.counted
+    assert orphan.wait(5) == -signal.SIGKILL
+    assert site.run_pipeline(job_id) == Done()
+    assert folder.read().result == Result(attempt=2, folder="attempts/2/output")
+
+
+def test_while_its_worker_lives_a_program_is_left_alone(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    """Suspended or cut off, it may come back, and knows best how its program ends."""
+    site, job_id = make_job("true")
+    held = site.folder(job_id).try_worker_lock()
+    assert held is not None
+    marks = {"PENSTOCK_JOB_ID": job_id, "PENSTOCK_ATTEMPT": "1"}
+    with held, subprocess.Popen(["sleep", "60"], env=marks) as program:
+        outcome = site.run_pipeline(job_id)
+        assert isinstance(outcome, TryAgain)
+        assert outcome.reason == "an earlier attempt still runs"
+        assert program.poll() is None
+        program.kill()
+
+
+# The disk is full
+
+
+@needs_tmpfs
+def test_a_program_that_fills_the_disk_fails_and_the_disk_has_room_again(
+    make_job: Callable[..., tuple[Site, str]], tmp_path: Path
+) -> None:
+    with tmpfs(tmp_path / "data", "size=8m"):
+        site, job_id = make_job("cat /dev/zero > big; exit 1", max_attempts=2)
+        free = site.tree.usage().free
+        assert isinstance(site.run_pipeline(job_id), TryAgain)
+        assert site.tree.usage().free > free - 200_000
+        why = "exit code 1; what it wrote is removed, as the disk is under its reserve"
+        assert site.run_pipeline(job_id) == Failed(f"{why} (attempt 2 of 2)")
+        assert site.folder(job_id).read().state is JobState.FAILED
+        kept = site.folder(job_id).path.glob("attempts/*/work/*")
+        assert {path.name for path in kept} == {"output.log"}
+
+
+def fill(path: Path) -> None:
+    """Takes all the room that there is."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+
+@needs_tmpfs
+def test_without_room_for_its_input_a_job_waits_and_says_so(
+    make_job: Callable[..., tuple[Site, str]], tmp_path: Path
+) -> None:
+    with tmpfs(tmp_path / "data", "size=8m"):
+        site, job_id = make_job("true", input="copy", max_attempts=1)
+        site.folder(job_id).update(lambda job: job.model_copy(update={"put_off": job.created}))
+        filler = site.tree.root / "filler"
+        fill(filler)
+        outcome = site.run_pipeline(job_id)
+        assert isinstance(outcome, TryAgain)
+        assert "the input could not be laid out: No space left on device" in outcome.reason
+        filler.unlink()
+        assert site.run_pipeline(job_id) == Done()

@@ -1,151 +1,113 @@
 """`kind = "command"`: a program that reads `{input}` and writes `{output}`."""
 
-import contextlib
-import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
 import structlog
 
+from shared.job_folder import Attempt
+from shared.settings.fields import format_size
 from shared.settings.sections import CommandPipeline
-from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, Succeeded
+from workers.pipelines.attempt_input import changed_instances, make_input, remove_input
+from workers.pipelines.disk_use import DiskLimit
+from workers.pipelines.given import Given
+from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, NotNow, Succeeded
+from workers.pipelines.leftovers import end_leftovers
+from workers.pipelines.output_log import OutputLog
+from workers.pipelines.program import Program, confined
+from workers.pipelines.progress import Progress
 
 log = structlog.get_logger()
 
-OUTPUT_LOG = "output.log"
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
-_POLL = 0.1  # seconds
-_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _CANCEL_TIMEOUT = 30.0  # seconds for the cancel command
 
 
 class Command:
     def check(self, section: CommandPipeline) -> list[str]:
+        faults = []
         program = section.command[0]
         if shutil.which(program, path=section.environment.get("PATH")) is None:
-            return [f"the program {program!r} is not found, or may not be run"]
-        return []
+            faults.append(f"the program {program!r} is not found, or may not be run")
+        if section.nice and shutil.which("nice") is None:
+            faults.append("nice: the program 'nice' is not found")
+        if section.memory_limit is not None and shutil.which("prlimit") is None:
+            faults.append("memory_limit: the program 'prlimit' is not found")
+        return faults
 
     def trigger(self, section: CommandPipeline, run: AttemptRun) -> AttemptEnd:
-        values = _placeholders(run)
+        _cancel_lost_attempts(section, run)
+        if count := changed_instances(run.folder, run.job):
+            reason = f"{count} of the received instances were changed by an earlier program"
+            return AttemptFailed(reason, again=False)
         try:
-            process = _start(section, run, values)
+            make_input(run.folder, run.attempt, section.input)
+            run.attempt.begin()
         except OSError as error:
-            return AttemptFailed(f"the program could not be started: {error.strerror}")
-        deadline = time.monotonic() + section.timeout
-        with _recorded(process, run.attempt.work / OUTPUT_LOG, section.output_limit_mb):
-            try:
-                while process.poll() is None:
-                    run.lease.check()
-                    if time.monotonic() > deadline:
-                        return AttemptFailed(f"timed out after {section.timeout:g} s")
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(_POLL)
-            finally:
-                ended_itself = process.returncode is not None
-                _end_group(process)
-                if not ended_itself and section.cancel_command:
-                    _cancel(section, run, values)
-        if process.returncode:
-            return AttemptFailed(_describe(process.returncode))
-        return Succeeded(str(run.attempt.output.relative_to(run.folder.path)))
+            reason = f"the input could not be laid out: {error.strerror}"
+            return NotNow(reason, section.give_up_after)
+        try:
+            end = _run(section, run)
+        finally:
+            run.attempt.end()
+            remove_input(run.attempt)
+        if count := changed_instances(run.folder, run.job):
+            log.error("received instances changed by a program", job=run.job.id, count=count)
+            reason = f"the program changed {count} of the received instances"
+            return AttemptFailed(reason, again=False)
+        return end
 
 
-def _placeholders(run: AttemptRun) -> dict[str, str]:
-    return {
-        "input": str(run.folder.input),
-        "output": str(run.attempt.output),
-        "work": str(run.attempt.work),
-        "job": run.job.id,
-        "attempt": str(run.attempt.number),
-    }
-
-
-def _start(
-    section: CommandPipeline, run: AttemptRun, values: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [word.format_map(values) for word in section.command],
-        cwd=run.attempt.work,
-        env=_environment(section, values),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # its own group, to be ended whole
-        pass_fds=(run.lock.descriptor,),  # while it or a child of it lives, no other attempt runs
-    )
-
-
-def _environment(section: CommandPipeline, values: dict[str, str]) -> dict[str, str]:
-    """Clean: what the gateway itself was given (addresses, secrets) is not the program's."""
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {
-        **inherited,
-        **section.environment,
-        "PENSTOCK_JOB_ID": values["job"],
-        "MONAI_INPUTPATH": values["input"],
-        "MONAI_OUTPUTPATH": values["output"],
-        "HOLOSCAN_INPUT_PATH": values["input"],
-        "HOLOSCAN_OUTPUT_PATH": values["output"],
-    }
-
-
-@contextmanager
-def _recorded(process: subprocess.Popen[bytes], path: Path, limit_mb: float) -> Iterator[None]:
-    """Keeps what the program prints, up to a limit; reads on past it so that it never blocks."""
-    assert process.stdout is not None
-    recorder = threading.Thread(
-        target=_record, args=(process.stdout, path, int(limit_mb * 1e6)), daemon=True
-    )
-    recorder.start()
+def _run(section: CommandPipeline, run: AttemptRun) -> AttemptEnd:
+    given = Given(section, run.job.id, run.attempt)
+    again = section.retry == "always"
     try:
-        yield
-    finally:
-        # A child that left the group may hold the pipe open; it is not waited for.
-        recorder.join(1)
-
-
-def _record(pipe: IO[bytes], path: Path, limit: int) -> None:
-    with pipe, path.open("wb", buffering=0) as file:
-        while data := pipe.read1(65536):  # type: ignore[attr-defined]
-            if limit > 0:
-                file.write(data[:limit])
-                limit -= len(data)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends the program if it runs, and what it left behind in its group."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _cancel(section: CommandPipeline, run: AttemptRun, values: dict[str, str]) -> None:
-    """For work that outlives its client, as a container does."""
-    try:
-        subprocess.run(
-            [word.format_map(values) for word in section.cancel_command],
-            cwd=run.attempt.work,
-            env=_environment(section, values),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_CANCEL_TIMEOUT,
-            check=True,
+        program = Program(
+            confined(section, given.words(section.command)),
+            folder=run.attempt.work,
+            environment=given.environment,
+            lock=run.lock.descriptor,
+            output=OutputLog(run.attempt.printed, int(section.output_limit_mb * 1e6)),
+            progress=Progress(run.tell_progress),
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        log.error("cancel command failed", job=run.job.id, error=type(error).__name__)
+    except OSError as error:
+        return AttemptFailed(f"the program could not be started: {error.strerror}", again)
+    ended_by_us = "interrupted"
+    try:
+        with program:
+            ended_by_us = _watch(section, run, program)
+    finally:
+        if ended_by_us:
+            _cancel(section, run.job.id, run.attempt)
+        end_leftovers(run.job.id)
+    if ended_by_us:
+        return AttemptFailed(ended_by_us, again)
+    return _judge(section, run, program.returncode)
+
+
+def _watch(section: CommandPipeline, run: AttemptRun, program: Program) -> str:
+    """Until the program ends, or is to be ended: then says why."""
+    deadline = time.monotonic() + section.timeout
+    disk = DiskLimit(run.attempt.path, section.disk_limit)
+    while program.returncode is None:
+        run.lease.check()
+        if time.monotonic() > deadline:
+            return f"timed out after {section.timeout:g} s"
+        if disk.is_passed():
+            return f"it wrote more than its disk_limit, {format_size(disk.limit)}"
+        program.listen()
+    return ""
+
+
+def _judge(section: CommandPipeline, run: AttemptRun, returncode: int | None) -> AttemptEnd:
+    if returncode == 0:
+        return Succeeded(str(run.attempt.output.relative_to(run.folder.path)))
+    assert returncode is not None
+    reason = _describe(returncode)
+    if returncode in section.tempfail_exit_codes:
+        return NotNow(reason, section.give_up_after)
+    return AttemptFailed(reason, again=section.retry == "always")
 
 
 def _describe(returncode: int) -> str:
@@ -156,3 +118,29 @@ def _describe(returncode: int) -> str:
     except ValueError:  # a real-time signal
         name = str(-returncode)
     return f"ended by signal {name}"
+
+
+def _cancel_lost_attempts(section: CommandPipeline, run: AttemptRun) -> None:
+    """A worker that was killed could not cancel what its attempt had started."""
+    for attempt in run.folder.running_attempts():
+        _cancel(section, run.job.id, attempt)
+        attempt.end()
+
+
+def _cancel(section: CommandPipeline, job_id: str, attempt: Attempt) -> None:
+    """For work that outlives its client, as a container does."""
+    if not section.cancel_command:
+        return
+    given = Given(section, job_id, attempt)
+    try:
+        subprocess.run(
+            given.words(section.cancel_command),
+            cwd=attempt.work,
+            env=given.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_CANCEL_TIMEOUT,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        log.error("cancel command failed", job=job_id, error=type(error).__name__)

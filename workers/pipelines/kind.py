@@ -1,5 +1,6 @@
 """What a kind of pipeline is: how it is checked beforehand, and how one attempt of it is run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -19,6 +20,7 @@ class AttemptRun:
     attempt: Attempt
     lock: LockedFile
     lease: Lease
+    tell_progress: Callable[[float], None] = lambda fraction: None  # 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,18 @@ class Succeeded:
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
     reason: str  # without text of the program's own: it may name a patient
+    again: bool = True  # while there are attempts left; False: trying again cannot help
 
 
-AttemptEnd = Succeeded | AttemptFailed
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """To be tried again later; that was no attempt."""
+
+    reason: str
+    give_up_after: float  # seconds since the first such end
+
+
+AttemptEnd = Succeeded | AttemptFailed | NotNow
 SectionT = TypeVar("SectionT", bound=PipelineSection, contravariant=True)
 
 

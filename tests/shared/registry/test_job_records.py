@@ -49,6 +49,7 @@ def test_a_new_record_says_what_the_job_says(redis: Redis, records: JobRecords):
         attempt=0,
         reason="",
         retry_at=None,
+        progress=None,
         studies=(),
         destinations={
             "PACS": DestinationProgress(DestinationState.PENDING),

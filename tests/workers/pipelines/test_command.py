@@ -1,5 +1,6 @@
 """Real programs, mostly of one line of shell; the shell is theirs, never ours."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -20,14 +21,17 @@ from shared.settings.sections import CommandPipeline
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
 from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
-from workers.pipelines import command as command_module
-from workers.pipelines.command import OUTPUT_LOG, Command
-from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, Succeeded
+from workers.pipelines import disk_use as disk_use_module
+from workers.pipelines import program as program_module
+from workers.pipelines.command import Command
+from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, NotNow, Succeeded
 from workers.pipelines.kinds import kind_of
 
 SUCCESS = Succeeded("attempts/1/output")
 # A child goes on in a session of its own; the program goes on once that is so.
 ESCAPE = "setsid sh -c 'echo $$ > pid; exec sleep 60' & until [ -s pid ]; do sleep 0.01; done"
+# One that nobody can tell for the program's: only what it inherited is still open.
+HIDE = ESCAPE.replace("setsid", "env -i setsid")
 
 
 class Trial:
@@ -40,12 +44,14 @@ class Trial:
         lock = folder.try_run_lock()
         assert lock is not None
         self.lock: LockedFile = lock
+        self.told: list[float] = []  # how far it says that it is
 
     def run(self, *command: str, **options: Any) -> AttemptEnd:
         known = {"kind": "command", "timeout": "20s"} | options
         section = CommandPipeline(command=command, **known)
         job = self.folder.read()
-        run = AttemptRun(job, self.folder, self.attempt, self.lock, self.lease)
+        tell = self.told.append
+        run = AttemptRun(job, self.folder, self.attempt, self.lock, self.lease, tell)
         return Command().trigger(section, run)
 
     def shell(self, script: str, **options: Any) -> AttemptEnd:
@@ -53,7 +59,7 @@ class Trial:
 
     @property
     def printed(self) -> bytes:
-        return (self.attempt.work / OUTPUT_LOG).read_bytes()
+        return self.attempt.printed.read_bytes()
 
     def left(self, name: str) -> str:
         """What the program wrote into a file of its working folder."""
@@ -86,16 +92,18 @@ def alive(pid: int) -> bool:
 
 def test_placeholders_stand_for_the_jobs_folders_and_ids(trial: Trial) -> None:
     words = ("{input}", "{output}", "{work}", "{job}", "{attempt}", "-v={input}:/in", "{{x}}")
+    words += ("{uid}:{gid}",)
     assert trial.run("printf", "%s\\n", *words) == SUCCESS
-    job, folder, attempt = trial.folder.id, trial.folder, trial.attempt
+    job, attempt = trial.folder.id, trial.attempt
     assert trial.printed.decode().splitlines() == [
-        str(folder.input),
+        str(attempt.input),
         str(attempt.output),
         str(attempt.work),
         job,
         "1",
-        f"-v={folder.input}:/in",
+        f"-v={attempt.input}:/in",
         "{x}",
+        f"{os.getuid()}:{os.getgid()}",
     ]
 
 
@@ -115,7 +123,7 @@ def test_the_environment_names_the_folders_and_is_clean(
     assert trial.run("env", environment=given) == SUCCESS
     environment = dict(line.split("=", 1) for line in trial.printed.decode().splitlines())
     inherited = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"} & set(os.environ)
-    own = {"PENSTOCK_JOB_ID", "MODEL"}
+    own = {"PENSTOCK_JOB_ID", "PENSTOCK_ATTEMPT", "MODEL"}
     folders = {f"{name}_{way}PATH" for name in ("MONAI",) for way in ("INPUT", "OUTPUT")}
     folders |= {"HOLOSCAN_INPUT_PATH", "HOLOSCAN_OUTPUT_PATH"}
     assert set(environment) == inherited | own | folders
@@ -123,7 +131,7 @@ def test_the_environment_names_the_folders_and_is_clean(
     assert environment["MODEL"] == "brain"
     assert environment["TZ"] == "Europe/Berlin"
     for name in folders:
-        expected = trial.folder.input if "INPUT" in name else trial.attempt.output
+        expected = trial.attempt.input if "INPUT" in name else trial.attempt.output
         assert environment[name] == str(expected)
 
 
@@ -131,7 +139,7 @@ def test_no_shell_sees_the_command(trial: Trial) -> None:
     words = ("a; touch hacked", "$HOME", "*", "`id`", "two words", "")
     assert trial.run("printf", "%s|", *words) == SUCCESS
     assert trial.printed.decode() == "".join(f"{word}|" for word in words)
-    assert [path.name for path in trial.attempt.work.iterdir()] == [OUTPUT_LOG]
+    assert list(trial.attempt.work.iterdir()) == [trial.attempt.printed]
 
 
 @pytest.fixture
@@ -192,7 +200,7 @@ def test_a_timeout_ends_the_whole_group_even_a_child_that_ignores_sigterm(trial:
 def test_a_program_that_ignores_sigterm_is_killed_after_a_grace(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_module, "_GRACE", 0.3)
+    monkeypatch.setattr(program_module, "_GRACE", 0.3)
     begun = time.monotonic()
     end = trial.shell("trap '' TERM; echo $$ > pid; sleep 60; sleep 60", timeout="200ms")
     assert end == AttemptFailed("timed out after 0.2 s")
@@ -212,9 +220,25 @@ def test_a_child_left_in_the_group_is_ended_after_a_success(trial: Trial) -> Non
     wait_for(lambda: not alive(child))
 
 
-def test_a_child_that_left_the_group_with_the_output_open_is_not_waited_for(trial: Trial) -> None:
+@pytest.mark.parametrize("script", [ESCAPE, f"({ESCAPE}) > /dev/null 2>&1 &wait", "sleep 60 &"])
+def test_a_child_that_left_the_group_is_ended_too(trial: Trial, script: str) -> None:
+    assert trial.shell(script) == SUCCESS
+    wait_for(lambda: not program_of(trial))
+
+
+def program_of(trial: Trial) -> list[str]:
+    """The processes whose environment has the job's id in it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if trial.folder.id.encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
+def test_a_child_that_hides_with_the_output_open_is_not_waited_for(trial: Trial) -> None:
     begun = time.monotonic()
-    assert trial.shell(f"echo printed; {ESCAPE}") == SUCCESS
+    assert trial.shell(f"echo printed; {HIDE}") == SUCCESS
     assert time.monotonic() - begun < 5
     os.kill(trial.pid(), signal.SIGKILL)
     assert trial.printed == b"printed\n"
@@ -233,20 +257,21 @@ def test_what_a_failing_program_printed_is_recorded(trial: Trial) -> None:
     assert trial.printed == b"no model\n"
 
 
-def test_output_beyond_the_limit_is_dropped_and_does_not_block(trial: Trial) -> None:
+def test_of_output_beyond_the_limit_its_beginning_and_its_end_are_kept(trial: Trial) -> None:
     begun = time.monotonic()
-    script = "head -c 50000000 /dev/zero; touch finished"
+    script = "echo first; head -c 50000000 /dev/zero; echo last; touch finished"
     assert trial.shell(script, output_limit_mb=0.1) == SUCCESS
     assert time.monotonic() - begun < 10
-    assert trial.printed == bytes(100_000)
+    note = b"\n[%d bytes are left out here]\n" % (50_000_011 - 100_000)
+    assert trial.printed == b"first\n" + bytes(49_994) + note + bytes(49_995) + b"last\n"
     assert trial.left("finished") == ""
 
 
 # Never two runs at once
 
 
-def test_while_a_child_lives_no_other_attempt_gets_the_lock(trial: Trial) -> None:
-    assert trial.shell(f"({ESCAPE}) > /dev/null 2>&1") == SUCCESS
+def test_while_a_hidden_child_lives_no_other_attempt_gets_the_lock(trial: Trial) -> None:
+    assert trial.shell(f"({HIDE}) > /dev/null 2>&1") == SUCCESS
     trial.lock.close()  # as when the worker is gone
     assert trial.folder.try_run_lock() is None
     os.kill(trial.pid(), signal.SIGKILL)
@@ -371,3 +396,131 @@ def test_a_program_that_is_not_found_does_not(tmp_path: Path) -> None:
     assert Command().check(section("sh", environment={"PATH": str(tmp_path)}))
     (tmp_path / "file").write_text("not to be run")
     assert Command().check(section(str(tmp_path / "file")))
+
+
+def test_the_tools_that_the_limits_take_are_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limits = {"nice": 5, "memory_limit": "1GB"}
+    assert Command().check(section("/bin/sh", **limits)) == []
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert len(Command().check(section("/bin/sh", **limits))) == 2
+
+
+# Trying again
+
+
+def test_ex_tempfail_is_no_attempt_and_bounded_in_time(trial: Trial) -> None:
+    assert trial.shell("exit 75", give_up_after="1h") == NotNow("exit code 75", 3600)
+
+
+def test_which_exit_codes_mean_not_now_is_a_setting(trial: Trial) -> None:
+    assert isinstance(trial.shell("exit 125", tempfail_exit_codes=[75, 125]), NotNow)
+
+
+@pytest.mark.parametrize("script", ["exit 1", "kill -TERM $$", "sleep 60"])
+def test_other_ends_are_final_where_only_a_tempfail_is_to_be_tried_again(
+    trial: Trial, script: str
+) -> None:
+    end = trial.shell(script, retry="tempfail", timeout="500ms")
+    assert isinstance(end, AttemptFailed)
+    assert not end.again
+
+
+# Its limits
+
+
+def test_its_niceness_is_as_set_and_its_childrens_too(trial: Trial) -> None:
+    assert trial.shell("nice; sh -c nice", nice=7) == SUCCESS
+    assert trial.printed.split() == [b"7", b"7"]
+
+
+def test_memory_beyond_the_limit_is_not_had_and_children_have_the_limit_too(trial: Trial) -> None:
+    take = "python3 -c 'bytearray(400_000_000)'"
+    assert trial.shell(f"{take} && {take}", memory_limit="1GB") == SUCCESS
+    assert trial.shell(f'sh -c "{take}"', memory_limit="300MB") == AttemptFailed("exit code 1")
+    assert b"MemoryError" in trial.printed
+
+
+def test_behind_its_limits_it_still_holds_the_lock_and_ends_at_its_timeout(trial: Trial) -> None:
+    limits: dict[str, Any] = {"nice": 5, "memory_limit": "1GB", "timeout": "500ms"}
+    end = trial.shell("echo $$ > pid; ls -l /proc/self/fd; exec sleep 60", **limits)
+    assert end == AttemptFailed("timed out after 0.5 s")
+    assert b"run.lock" in trial.printed
+    assert not alive(trial.pid())
+
+
+def test_the_limits_need_no_tool_on_the_pipelines_own_path(trial: Trial, tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to("/bin/true")
+    options = {"environment": {"PATH": str(tmp_path)}, "nice": 5, "memory_limit": "1GB"}
+    assert trial.run("model", **options) == SUCCESS
+
+
+def test_a_program_that_writes_more_than_its_disk_limit_is_ended(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_use_module, "_PERIOD", 0.05)
+    script = "while :; do head -c 1000000 /dev/zero >> $MONAI_OUTPUTPATH/big; done"
+    end = trial.shell(script, disk_limit="20MB")
+    assert end == AttemptFailed("it wrote more than its disk_limit, 20MB")
+
+
+# Its input
+
+
+def test_what_it_does_in_its_input_folder_is_not_done_to_the_jobs(trial: Trial) -> None:
+    script = 'cd "$MONAI_INPUTPATH"; rm *.dcm; echo mine > 1.2.3.dcm; touch further.dcm'
+    assert trial.shell(script) == SUCCESS
+    (path,) = trial.folder.input.iterdir()
+    assert path.samefile(trial.folder.deliveries / trial.folder.read().delivery / path.name)
+    assert not trial.attempt.input.exists()
+
+
+def test_writing_through_the_link_fails_the_job_and_is_said_loudly(trial: Trial) -> None:
+    script = 'cd "$MONAI_INPUTPATH"; chmod u+w 1.2.3.dcm; echo mine >> 1.2.3.dcm'
+    with capture_logs() as lines:
+        end = trial.shell(script)
+    assert end == AttemptFailed("the program changed 1 of the received instances", again=False)
+    assert [line["log_level"] for line in lines if "changed" in line["event"]] == ["error"]
+    other = trial.folder.new_attempt()
+    trial.attempt = other
+    end = trial.shell("touch ran")
+    assert end == AttemptFailed(
+        "1 of the received instances were changed by an earlier program", again=False
+    )
+    assert not (other.work / "ran").exists()
+
+
+def test_a_program_that_only_touches_its_input_has_changed_nothing(trial: Trial) -> None:
+    assert trial.shell('touch "$MONAI_INPUTPATH"/*') == SUCCESS
+
+
+def test_a_copy_may_be_written_to(trial: Trial) -> None:
+    before = (trial.folder.input / "1.2.3.dcm").read_bytes()
+    script = 'cd "$MONAI_INPUTPATH"; echo mine >> 1.2.3.dcm; cp 1.2.3.dcm "$MONAI_OUTPUTPATH"'
+    assert trial.shell(script, input="copy") == SUCCESS
+    assert (trial.folder.input / "1.2.3.dcm").read_bytes() == before
+    assert (trial.attempt.output / "1.2.3.dcm").read_bytes() == before + b"mine\n"
+
+
+# How far it is
+
+
+def test_it_says_how_far_it_is_and_its_words_are_not_told(trial: Trial) -> None:
+    script = "echo PENSTOCK_PROGRESS 0.25 DOE^JOHN; echo PENSTOCK_PROGRESS 0.5; sleep 0.3"
+    assert trial.shell(script) == SUCCESS
+    assert trial.told in ([0.25], [0.5])  # as its pieces came
+    assert b"0.25 DOE^JOHN" in trial.printed
+
+
+# What a lost attempt left running
+
+
+def test_what_a_lost_attempt_started_elsewhere_is_cancelled_before_the_next(trial: Trial) -> None:
+    trial.attempt.begin()  # and then its worker was killed
+    trial.attempt = trial.folder.new_attempt()
+    cancel = ("sh", "-c", "echo $0 >> ../../../cancelled", "{attempt}")
+    end = trial.run("cp", "../../../cancelled", "{work}/before", cancel_command=cancel)
+    assert end == Succeeded("attempts/2/output")
+    assert trial.left("before") == "1\n"
+    assert trial.folder.running_attempts() == []
