@@ -8,6 +8,7 @@ from pathlib import Path
 from shared.durable import sync_directory
 from shared.job import FINISHED, STATE_FILE, Job
 from shared.locked_file import LockedFile
+from shared.trash import unlink
 from shared.tree import StorageTree
 
 _INTERRUPTED = "interrupted"  # suffix of an attempt that its own worker gave up: no attempt
@@ -114,7 +115,7 @@ class JobFolder:
     def put_off(self, attempt: "Attempt") -> None:
         """An attempt that is to be made later; of these, which may be many, only one is kept."""
         for earlier in (self.path / "attempts").glob(f"*.{_NOT_NOW}"):
-            shutil.rmtree(earlier)
+            unlink(earlier)
         attempt.path.rename(attempt.path.with_suffix(f".{_NOT_NOW}"))
 
     def running_attempts(self) -> list["Attempt"]:
@@ -150,10 +151,8 @@ class Attempt:
     def empty(self) -> None:
         """Makes room: what it wrote is gone, but for what it printed."""
         for path in (*self.output.iterdir(), *self.work.iterdir()):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path != self.printed:
-                path.unlink()
+            if path != self.printed:
+                unlink(path)
 
 
 def _is_locked(path: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
+from shared.trash import unlink
 from workers.plan import PLAN_FILE, Plan
 
 
@@ -25,7 +26,7 @@ def make_input(folder: JobFolder, attempt: Attempt, way: Literal["link", "copy"]
 
 
 def remove_input(attempt: Attempt) -> None:
-    shutil.rmtree(attempt.input, ignore_errors=True)  # what is left goes with the job
+    unlink(attempt.input)  # what a container has left there as its own goes with the job
 
 
 def changed_instances(folder: JobFolder, job: Job) -> int:
