@@ -3,8 +3,6 @@
 import contextlib
 import os
 import time
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +12,10 @@ from shared.job_folder import Attempt, JobFolder
 from shared.locked_file import LockedFile
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.jobs import Entry
-from shared.result_files import BadResult, bad_results, result_files
+from shared.result_files import result_files
 from shared.settings.sections import PipelineSection
 from workers.advance import advance
+from workers.attempt_judged import judged, put_off
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.lease import Lease, StepWithdrawnError, StoppingError
@@ -84,56 +83,27 @@ def _run(context: WorkerContext, lease: Lease, folder: JobFolder, lock: LockedFi
         folder.uncount(attempt)
         advance(context, folder.read(), tried.ends(f"attempt {number} interrupted"))
         raise
-    if isinstance(end, Succeeded):
-        end = _judged(folder, attempt, end)
-    if not isinstance(end, Succeeded) and _make_room(context, attempt):
-        removed = "what it wrote is removed, as the disk is under its reserve"
-        end = replace(end, reason=f"{end.reason}; {removed}")
+    end = judged(context, folder, attempt, end)
     match end:
         case Succeeded(result):
             return _succeed(context, folder, attempt, result, tried)
-        case AttemptFailed(reason, again):
-            return _try_again(context, folder, section, reason, tried, again)
-        case NotNow():
-            return _put_off(context, lease, folder, attempt, end, tried)
+        case AttemptFailed(reason, final=True):
+            return _fail(context, folder, reason, tried)
+        case AttemptFailed(reason):
+            return _try_again(context, folder, section, reason, tried)
+        case NotNow(reason, give_up_after):
+            waited = put_off(folder, attempt)
+            if waited >= give_up_after:
+                return _fail(context, folder, f"given up after {waited:.0f} s: {reason}", tried)
+            delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
+            _tell_retry(context, folder, "not now", delay, reason, tried)
+            return TryAgain(delay, reason)
 
 
 def _section(context: WorkerContext, job: Job) -> PipelineSection | None:
     if job.pipeline not in context.settings.pipelines:
         context.live.reread()
     return context.settings.pipelines.get(job.pipeline)
-
-
-def _judged(folder: JobFolder, attempt: Attempt, end: Succeeded) -> Succeeded | AttemptFailed:
-    """A success with a result that cannot be exported is none."""
-    if folder.path / end.folder == folder.input:
-        return end
-    try:
-        bad = list(bad_results(folder.path / end.folder))
-    except OSError as error:
-        return AttemptFailed(f"its output cannot be read: {error.strerror}", again=False)
-    if not bad:
-        return end
-    _name(bad, folder, attempt)
-    further = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-    reason = f"{bad[0].told} is not a DICOM file: {bad[0].what}{further}"
-    return AttemptFailed(reason, again=False)
-
-
-def _name(bad: list[BadResult], folder: JobFolder, attempt: Attempt) -> None:
-    """Whole names stay on disk, where the data is."""
-    with attempt.printed.open("a", errors="surrogateescape") as file:
-        for each in bad:
-            name = each.path.relative_to(folder.path)
-            print(f"penstock: {name} is not a DICOM file: {each.what}", file=file)
-
-
-def _make_room(context: WorkerContext, attempt: Attempt) -> bool:
-    """What a failed attempt wrote is kept for a look at it, unless the space is needed."""
-    if context.tree.usage().free >= context.settings.storage.reserve_gb * 1e9:
-        return False
-    attempt.empty()
-    return True
 
 
 def _succeed(
@@ -152,42 +122,15 @@ def _succeed(
 
 
 def _try_again(
-    context: WorkerContext,
-    folder: JobFolder,
-    section: PipelineSection,
-    reason: str,
-    tried: Try,
-    again: bool,
+    context: WorkerContext, folder: JobFolder, section: PipelineSection, reason: str, tried: Try
 ) -> Outcome:
     number = tried.attempt
-    if not again:
-        return _fail(context, folder, reason, tried)
     if number >= section.max_attempts:
         last = f"{reason} (attempt {number} of {section.max_attempts})"
         return _fail(context, folder, last, tried)
     delay = full_jitter(number, _FIRST_DELAY, _LONGEST_DELAY)
     _tell_retry(context, folder, f"attempt {number} failed", delay, reason, tried)
     return TryAgain(delay, reason)
-
-
-def _put_off(
-    context: WorkerContext,
-    lease: Lease,
-    folder: JobFolder,
-    attempt: Attempt,
-    end: NotNow,
-    tried: Try,
-) -> Outcome:
-    now = datetime.now(UTC)
-    folder.put_off(attempt)
-    job = folder.update(lambda job: job.model_copy(update={"put_off": job.put_off or now}))
-    assert job.put_off is not None
-    waited = (now - job.put_off).total_seconds()
-    if waited >= end.give_up_after:
-        return _fail(context, folder, f"given up after {waited:.0f} s: {end.reason}", tried)
-    delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
-    _tell_retry(context, folder, "not now", delay, end.reason, tried)
-    return TryAgain(delay, end.reason)
 
 
 def _tell_retry(

@@ -40,7 +40,7 @@ class Command:
         _cancel_lost_attempts(section, run)
         if count := changed_instances(run.folder, run.job):
             reason = f"{count} of the received instances were changed by an earlier program"
-            return AttemptFailed(reason, again=False)
+            return AttemptFailed(reason, final=True)
         try:
             make_input(run.folder, run.attempt, section.input)
             run.attempt.begin()
@@ -55,13 +55,13 @@ class Command:
         if count := changed_instances(run.folder, run.job):
             log.error("received instances changed by a program", job=run.job.id, count=count)
             reason = f"the program changed {count} of the received instances"
-            return AttemptFailed(reason, again=False)
+            return AttemptFailed(reason, final=True)
         return end
 
 
 def _run(section: CommandPipeline, run: AttemptRun) -> AttemptEnd:
     given = Given(section, run.job.id, run.attempt)
-    again = section.retry == "always"
+    final = section.retry == "tempfail"
     try:
         program = Program(
             confined(section, given.words(section.command)),
@@ -72,7 +72,7 @@ def _run(section: CommandPipeline, run: AttemptRun) -> AttemptEnd:
             progress=Progress(run.tell_progress),
         )
     except OSError as error:
-        return AttemptFailed(f"the program could not be started: {error.strerror}", again)
+        return AttemptFailed(f"the program could not be started: {error.strerror}", final)
     ended_by_us = "interrupted"
     try:
         with program:
@@ -82,7 +82,7 @@ def _run(section: CommandPipeline, run: AttemptRun) -> AttemptEnd:
             _cancel(section, run.job.id, run.attempt)
         end_leftovers(run.job.id)
     if ended_by_us:
-        return AttemptFailed(ended_by_us, again)
+        return AttemptFailed(ended_by_us, final)
     return _judge(section, run, program.returncode)
 
 
@@ -107,7 +107,7 @@ def _judge(section: CommandPipeline, run: AttemptRun, returncode: int | None) ->
     reason = _describe(returncode)
     if returncode in section.tempfail_exit_codes:
         return NotNow(reason, section.give_up_after)
-    return AttemptFailed(reason, again=section.retry == "always")
+    return AttemptFailed(reason, final=section.retry == "tempfail")
 
 
 def _describe(returncode: int) -> str:

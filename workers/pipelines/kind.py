@@ -33,7 +33,7 @@ class Succeeded:
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
     reason: str  # without text of the program's own: it may name a patient
-    again: bool = True  # while there are attempts left; False: trying again cannot help
+    final: bool = False  # another attempt cannot help
 
 
 @dataclass(frozen=True, slots=True)

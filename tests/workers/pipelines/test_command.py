@@ -424,7 +424,7 @@ def test_other_ends_are_final_where_only_a_tempfail_is_to_be_tried_again(
 ) -> None:
     end = trial.shell(script, retry="tempfail", timeout="500ms")
     assert isinstance(end, AttemptFailed)
-    assert not end.again
+    assert end.final
 
 
 # Its limits
@@ -480,13 +480,13 @@ def test_writing_through_the_link_fails_the_job_and_is_said_loudly(trial: Trial)
     script = 'cd "$MONAI_INPUTPATH"; chmod u+w 1.2.3.dcm; echo mine >> 1.2.3.dcm'
     with capture_logs() as lines:
         end = trial.shell(script)
-    assert end == AttemptFailed("the program changed 1 of the received instances", again=False)
+    assert end == AttemptFailed("the program changed 1 of the received instances", final=True)
     assert [line["log_level"] for line in lines if "changed" in line["event"]] == ["error"]
     other = trial.folder.new_attempt()
     trial.attempt = other
     end = trial.shell("touch ran")
     assert end == AttemptFailed(
-        "1 of the received instances were changed by an earlier program", again=False
+        "1 of the received instances were changed by an earlier program", final=True
     )
     assert not (other.work / "ran").exists()
 
