@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import structlog
 
@@ -28,7 +29,9 @@ class Command:
     def check(self, section: CommandPipeline) -> list[str]:
         faults = []
         program = section.command[0]
-        if shutil.which(program, path=section.environment.get("PATH")) is None:
+        if "/" in program and not Path(program).is_absolute():
+            faults.append(f"the program {program!r} needs its whole path: it runs in {{work}}")
+        elif shutil.which(program, path=section.environment.get("PATH")) is None:
             faults.append(f"the program {program!r} is not found, or may not be run")
         if section.nice and shutil.which("nice") is None:
             faults.append("nice: the program 'nice' is not found")

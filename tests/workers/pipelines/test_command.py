@@ -390,12 +390,17 @@ def test_a_program_that_is_there_passes_the_check() -> None:
     assert isinstance(kind_of(section("sh")), Command)
 
 
-def test_a_program_that_is_not_found_does_not(tmp_path: Path) -> None:
+def test_a_program_that_is_not_found_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (fault,) = Command().check(section("no-such-program"))
     assert "no-such-program" in fault
     assert Command().check(section("sh", environment={"PATH": str(tmp_path)}))
     (tmp_path / "file").write_text("not to be run")
     assert Command().check(section(str(tmp_path / "file")))
+    monkeypatch.chdir("/")
+    (fault,) = Command().check(section("bin/sh"))
+    assert "whole path" in fault
 
 
 def test_the_tools_that_the_limits_take_are_checked(
