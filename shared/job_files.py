@@ -90,9 +90,7 @@ def read_job_files(tree: StorageTree, job_id: str) -> JobFiles | None:
         except ValueError:
             damaged.append(log.name)
     attempts = tuple(_attempts(folder / "attempts"))
-    return JobFiles(
-        folder, result_folder, result, attempts, sent, tuple(damaged), deliveries
-    )
+    return JobFiles(folder, result_folder, result, attempts, sent, tuple(damaged), deliveries)
 
 
 def _files(folder: Path) -> Iterator[ResultFile]:

@@ -44,8 +44,10 @@ def changed_instances(folder: JobFolder, job: Job) -> int:
 
 
 def _received(folder: JobFolder, job: Job) -> set[str]:
-    plan = Plan.model_validate_json((folder.deliveries / job.delivery / PLAN_FILE).read_bytes())
-    return {instance.sha256 for instance in plan.instances}
+    """The SHA-256 of all that came with the job's deliveries."""
+    plans = (folder.deliveries / delivery / PLAN_FILE for delivery in job.deliveries)
+    found = (Plan.model_validate_json(plan.read_bytes()) for plan in plans)
+    return {instance.sha256 for plan in found for instance in plan.instances}
 
 
 def _digest(path: Path) -> str:
