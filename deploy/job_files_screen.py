@@ -5,7 +5,7 @@ from rich.text import Text
 
 from deploy.tables import number, table, text, whole
 from deploy.words import moment, plain, size
-from shared.job_files import AttemptFolder, JobFiles, SentInstance
+from shared.job_files import AttemptFolder, JobFiles, SentInstance, last_words
 
 _MOST = 20  # lines of a table; all are in the JSON
 _WELL = ("delivered", "warning")
@@ -48,9 +48,8 @@ def _attempts(files: JobFiles, printed: list[AttemptFolder]) -> Table:
 
 
 def _last_words(attempt: AttemptFolder) -> Table:
-    """May hold what the program was given: read from the storage, and nowhere else."""
     words = table(text(f"last words of attempt {attempt.name}"))
-    for line in attempt.last_words:
+    for line in last_words(attempt):
         words.add_row(Text(plain(line)))
     return words
 

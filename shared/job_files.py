@@ -30,7 +30,6 @@ class AttemptFolder:
     began: datetime
     output: Path  # what the program printed; may hold what it was given
     output_size: int  # bytes; 0 also where nothing is kept
-    last_words: tuple[str, ...]  # the end of it, a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,6 @@ def _attempts(folder: Path) -> Iterator[AttemptFolder]:
             began=_time(_began(path)),
             output=output,
             output_size=output.stat().st_size if output.exists() else 0,
-            last_words=_last_lines(output) if output.exists() else (),
         )
 
 
@@ -116,11 +114,12 @@ def _began(folder: Path) -> float:
     return next((mark for mark in marks if mark.exists()), folder).stat().st_mtime
 
 
-def _last_lines(path: Path) -> tuple[str, ...]:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LAST_WORDS))
+def last_words(attempt: AttemptFolder) -> list[str]:
+    """The end of what it printed, a line each. No part of `JobFiles`: it may hold patient data."""
+    with attempt.output.open("rb") as file:
+        file.seek(max(0, attempt.output_size - _LAST_WORDS))
         text = file.read(_LAST_WORDS).decode(errors="replace")
-    return tuple(text.splitlines()[-_LAST_LINES:])
+    return text.splitlines()[-_LAST_LINES:]
 
 
 def _sent(path: Path) -> tuple[SentInstance, ...]:
