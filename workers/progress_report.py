@@ -23,5 +23,5 @@ def report_progress(context: WorkerContext, job_id: str, fraction: float) -> Non
         if current_task:  # none outside a worker
             # Of an event of its own kind Flower makes a state; what it is at stands as its result.
             current_task.send_event("task-progress", retry=False, result=f"{fraction:.0%}")
-    except (RedisError, OperationalError) as error:
+    except (RedisError, OperationalError, OSError) as error:
         log.warning("progress not told", error=type(error).__name__)

@@ -89,7 +89,9 @@ def test_each_ends_as_a_failed_job_with_its_reason_while_others_flow(tmp_path: P
 
         # The last words are for who may read the storage.
         for name, words in (("fails", "DOE^JOHN"), ("prints", "the end"), ("lies", "DOE^JOHN")):
-            assert words in gateway.penstock("jobs", "show", failed[name].id).stdout
+            shown = gateway.penstock("jobs", "show", failed[name].id)
+            assert words in shown.stdout
+            assert words not in gateway.penstock("jobs", "show", failed[name].id, "--json").stdout
         for log in tmp_path.glob("*.log"):
             assert "DOE" not in log.read_text()
         redis_files = [path for path in (gateway.tree.root / "redis").rglob("*") if path.is_file()]
