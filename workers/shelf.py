@@ -55,7 +55,7 @@ class Shelf:
             if time.monotonic() > deadline:
                 return False
             try:
-                self._look(name, now)
+                self._look(name, now, again=min(_LOOK_AGAIN, timedelta(seconds=shortest)))
             except FileNotFoundError:  # it has just gone, or is being made
                 continue
             except (OSError, ValidationError) as error:
@@ -65,10 +65,10 @@ class Shelf:
             log.error("cannot be removed", of=self._folder.name, failures=failures[:10])
         return True
 
-    def _look(self, name: str, now: datetime) -> None:
+    def _look(self, name: str, now: datetime, again: timedelta) -> None:
         at = self._removal_time(name)
-        if at is None:
-            self._look_at[name] = now + _LOOK_AGAIN
+        if at is None:  # if it is not at its end yet, it is kept for the shortest time after that
+            self._look_at[name] = now + again
         elif at > now:
             self._look_at[name] = min(at, now + _LOOK_AGAIN)
         else:
