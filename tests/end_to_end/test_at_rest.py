@@ -1,7 +1,6 @@
 """What a whole gateway uses while it works comes back to where it was."""
 
 import os
-from operator import le
 from pathlib import Path
 
 from tests.support.destinations import Archive
@@ -69,7 +68,8 @@ def test_files_keys_descriptors_threads_and_memory_come_back(tmp_path: Path) -> 
                 held.kill()
                 held.wait()
             wait_for(lambda: len(archive.received) == before + deliveries)
-            wait_for(lambda: not it.jobs() and not list(it.tree.deliveries.iterdir()))
+            kept = it.tree.deliveries, it.tree.jobs, it.tree.trash, it.tree.aborted
+            wait_for(lambda: not it.jobs() and not any(any(each.iterdir()) for each in kept))
 
         work(4)  # what is loaded and made once
         rest, held = keys_and_paths(it), handles(it)
