@@ -22,7 +22,13 @@ DEFAULT_FILE = Path("penstock.toml")
 _FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
 _SECRETS_VARIABLE = f"{ENV_PREFIX}SECRETS_DIR"
 # Who holds a password, or may be given one by mistake: no value of theirs in an error.
-_SECRETS = (("redis",), ("flower", "basic_auth"), ("flower", "login"))
+_ANY = "*"
+_SECRETS = (
+    ("redis",),
+    ("flower", "basic_auth"),
+    ("flower", "login"),
+    *(("pipelines", _ANY, field) for field in ("url", "secret", "headers", "body", "broker")),
+)
 
 
 class InvalidSettingsError(Exception):
@@ -38,7 +44,7 @@ def load(path: Path | None = None) -> Settings:
 
     The environment overrides the file (`PENSTOCK_RECEIVER__PORT=104`), and so do files in
     `$PENSTOCK_SECRETS_DIR` (`penstock_redis__url`). Relative paths, of `storage.root` and
-    `receiver.tls`, are relative to the settings file.
+    `receiver.tls` and of a pipeline's `tls`, are relative to the settings file.
 
     Raises:
         InvalidSettingsError: unreadable, not TOML, an unknown key, or a value against its rule.
@@ -59,7 +65,10 @@ def load(path: Path | None = None) -> Settings:
     receiver = settings.receiver
     if receiver.tls is not None:
         receiver = receiver.model_copy(update={"tls": receiver.tls.placed(base)})
-    placed = settings.model_copy(update={"storage": storage, "receiver": receiver})
+    pipelines = {name: section.placed(base) for name, section in settings.pipelines.items()}
+    placed = settings.model_copy(
+        update={"storage": storage, "receiver": receiver, "pipelines": pipelines}
+    )
     placed._source = path
     placed._as_of = path.stat().st_mtime if path else time.time()
     return placed
@@ -127,7 +136,8 @@ def _faults(error: ValidationError) -> Iterator[str]:
 def _may_hold_a_secret(place: tuple[int | str, ...]) -> bool:
     """Whether it is one of the secret places, within one, or around one."""
     return any(
-        all(mine == its for mine, its in zip(place, secret, strict=False)) for secret in _SECRETS
+        all(its in (mine, _ANY) for mine, its in zip(place, secret, strict=False))
+        for secret in _SECRETS
     )
 
 

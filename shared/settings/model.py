@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.settings.fields import Name, is_loopback
 from shared.settings.flower import Flower
+from shared.settings.pipeline_kinds import Pipeline
 from shared.settings.sections import (
     AeTitleEntry,
     Destination,
@@ -17,7 +18,6 @@ from shared.settings.sections import (
     Exporter,
     ForwardPipeline,
     Log,
-    Pipeline,
     Receiver,
     Redis,
     Storage,

@@ -2,7 +2,7 @@
 
 import string
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -180,6 +180,10 @@ class PipelineSection(Section):
     max_parallel: Annotated[int, Field(ge=1)] | None = None
     max_attempts: Annotated[int, Field(ge=1)] = 3
 
+    def placed(self, base: Path) -> Self:
+        """With paths that are relative to `base`, the settings file's folder, no more."""
+        return self
+
 
 class CommandPipeline(PipelineSection):
     """A program that reads a folder and writes one; never through a shell."""
@@ -213,9 +217,6 @@ class ForwardPipeline(PipelineSection):
     """No program: the instances go on to the destinations as they came."""
 
     kind: Literal["forward"]
-
-
-Pipeline = Annotated[CommandPipeline | ForwardPipeline, Field(discriminator="kind")]
 
 
 class Exporter(Section):

@@ -8,6 +8,7 @@ import pytest
 
 from shared.settings import Settings, load
 from shared.settings.flower import Flower, Login
+from shared.settings.pipeline_kinds import CeleryPipeline, WebhookPipeline
 from shared.settings.sections import (
     AeTitleEntry,
     CommandPipeline,
@@ -46,7 +47,8 @@ def test_unchanged_it_means_the_defaults() -> None:
 def test_with_everything_switched_on_it_loads_too() -> None:
     Path("penstock.toml").write_text(SWITCHED_ON)
     settings = load()
-    assert set(settings.pipelines) == {"keep", "brain-segmentation"}
+    names = {"keep", "brain-segmentation", "lung-nodules", "heart"}
+    assert set(settings.pipelines) == names
     assert settings.pipelines["brain-segmentation"].export_to == ("PACS",)
     assert settings.ae_titles[1].pipeline_names == ("brain-segmentation", "keep")
     assert settings.redis.url is not None
@@ -61,6 +63,8 @@ SECTIONS: dict[str, type[Section]] = {
     "ae_titles": AeTitleEntry,
     "pipelines.keep": ForwardPipeline,
     "pipelines.brain-segmentation": CommandPipeline,
+    "pipelines.lung-nodules": WebhookPipeline,
+    "pipelines.heart": CeleryPipeline,
     "exporter": Exporter,
     "destinations.PACS": Destination,
     "redis": Redis,
@@ -75,7 +79,11 @@ ELSEWHERE = {
     ("receiver", "tls"),
     ("receiver", "http"),
     ("flower", "login"),
-} | {("pipelines.brain-segmentation", key) for key in ForwardPipeline.model_fields}
+} | {
+    (f"pipelines.{name}", key)
+    for name in ("brain-segmentation", "lung-nodules", "heart")
+    for key in ForwardPipeline.model_fields
+}
 KEYS = {(where, key) for where, section in SECTIONS.items() for key in section.model_fields}
 
 

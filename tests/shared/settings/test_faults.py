@@ -63,7 +63,7 @@ def test_an_unknown_key_is_refused_by_name_at_every_level(faults: Refusing, text
         (COMMAND + "max_attempts = 0", "pipelines.keep.max_attempts", "0"),
         (COMMAND + 'timeout = "2 weeks"', "pipelines.keep.timeout", "2 weeks"),
         (COMMAND + "output_limit_mb = 0", "pipelines.keep.output_limit_mb", "0"),
-        ('[pipelines.keep]\nkind = "magic"', "pipelines.keep", "magic"),
+        ('[pipelines.keep]\nkind = "magic"', "pipelines.keep.kind", "magic"),
         ('[pipelines."a b"]\nkind = "forward"', "pipelines.a b", "a b"),
         (
             '[destinations."../x"]\nae_title = "A"\nhost = "h"\nport = 1',
