@@ -72,13 +72,13 @@ def _workers(states: list[WorkerState]) -> Table:
 def _queues(views: list[QueueView]) -> Table:
     queues = table(
         whole("queue"),
-        *map(number, ("waiting", "retrying", "running", "places", "workers")),
+        *map(number, ("waiting", "retrying", "running", "elsewhere", "places", "workers")),
         whole("oldest waits"),
     )
     for view in views:
-        numbers = view.waiting, view.retrying, view.running, view.places, view.workers
+        steps = view.waiting, view.retrying, view.running, view.elsewhere
         oldest = "" if view.oldest is None else since(view.oldest)
-        queues.add_row(view.queue, *map(str, numbers), oldest)
+        queues.add_row(view.queue, *map(str, (*steps, view.places, view.workers)), oldest)
     return queues
 
 

@@ -136,8 +136,8 @@ class Gate:
     def retire(self, step_ids: Iterable[str]) -> bool:
         """Takes the steps of what is about to be removed to `removing`, all or none of them.
 
-        False if one of them is waiting, due later, granted or running. From a yes on no submit
-        brings them back for minutes, so that the removal and a retry cannot both win.
+        False if one of them is waiting, due later, granted, running or handed over. From a yes on
+        no submit brings them back for minutes, so that the removal and a retry cannot both win.
         """
         return bool(scripts.run(self._redis, "retire", _ms(_KEEP_REMOVING), *step_ids))
 
@@ -197,6 +197,24 @@ class Gate:
             run.token,
             run.caller,
             _ms(self._leases.running),
+            *_identity(run),
+        )
+        return Verdict(answer)
+
+    def hand_over(self, run: Run, seconds: float) -> Verdict:
+        """The step goes on elsewhere and beats no more: so long, it is not granted again.
+
+        It keeps its place in its lane, but none of a worker's; `finish` ends it. To be repeated
+        for a server that has lost it.
+        """
+        answer = scripts.run(
+            self._redis,
+            "hand_over",
+            run.step.id,
+            run.token,
+            run.caller,
+            max(0, _ms(seconds)),
+            _ms(_KEEP_FINISHED),
             *_identity(run),
         )
         return Verdict(answer)

@@ -9,6 +9,7 @@ STEP = f"{PREFIX}step:"  # hash: a step's queue, lane, state, token, attempts, .
 WAITING = f"{PREFIX}waiting:"  # zset by lane: steps in order of priority, then age
 DUE = f"{PREFIX}due:"  # zset by lane: steps that wait for a time (ms), then are waiting
 LEASES = f"{PREFIX}leases:"  # zset by lane: granted and running steps, when the lease ends (ms)
+HANDED_OVER = f"{PREFIX}handed-over:"  # zset by lane: steps that run elsewhere, the deadline (ms)
 LANES = f"{PREFIX}lanes:"  # set by queue: its lanes
 PLACES = f"{PREFIX}places:"  # hash by queue: worker -> "places expiry-ms"
 CAPS = f"{PREFIX}caps"  # hash: queue or lane -> how many run at once; '' -> as of when (ms)

@@ -21,6 +21,7 @@ class QueueView:
     workers: int  # processes that take steps of it
     places: int  # steps that these run at once
     oldest: datetime | None = None  # since when the oldest of those waiting has been known
+    elsewhere: int = 0  # steps that engines elsewhere are at: they have no place here
 
 
 def queues(redis: Redis) -> list[QueueView]:
@@ -32,7 +33,7 @@ def _read(redis: Redis, queue: Queue) -> QueueView:
     with redis.pipeline(transaction=True) as transaction:
         transaction.time()
         transaction.hvals(keys.PLACES + queue)
-        for index in (keys.WAITING, keys.DUE, keys.LEASES):
+        for index in (keys.WAITING, keys.DUE, keys.LEASES, keys.HANDED_OVER):
             for lane in lanes:
                 transaction.zcard(index + lane)
         for lane in lanes:
@@ -44,8 +45,10 @@ def _read(redis: Redis, queue: Queue) -> QueueView:
         int(count) for count, expiry in map(str.split, announced) if int(expiry) > seconds * 1000
     ]
     size = len(lanes)
-    counts, heads = answers[: 3 * size], answers[3 * size :]
-    waiting, retrying, running = (sum(counts[n * size : (n + 1) * size]) for n in range(3))
+    counts, heads = answers[: 4 * size], answers[4 * size :]
+    waiting, retrying, running, elsewhere = (
+        sum(counts[n * size : (n + 1) * size]) for n in range(4)
+    )
     submitted = [score % _PRIORITY for head in heads for _, score in head]
     oldest = datetime.fromtimestamp(min(submitted) / 1000, UTC) if submitted else None
-    return QueueView(queue, waiting, retrying, running, len(places), sum(places), oldest)
+    return QueueView(queue, waiting, retrying, running, len(places), sum(places), oldest, elsewhere)

@@ -16,7 +16,7 @@ class StepView:
     attempts: int
     reason: str  # why its last run ended as it did; empty where it ended well
     submitted: datetime
-    due: datetime | None  # when it waits again, after a run that is to be repeated
+    due: datetime | None  # when it waits again: to be repeated, or given up by its engine
     who: str  # whoever runs it; empty while nobody does
 
 
@@ -31,7 +31,8 @@ def steps_of(redis: Redis, job: JobView) -> list[StepView]:
 
 
 def _view(redis: Redis, step_id: str, step: dict[str, str]) -> StepView:
-    due = redis.zscore(keys.DUE + step["lane"], step_id)
+    index = keys.HANDED_OVER if step["state"] == "handed over" else keys.DUE
+    due = redis.zscore(index + step["lane"], step_id)
     return StepView(
         id=step_id,
         state=step["state"],

@@ -3,6 +3,7 @@
 local id, token, caller, period, queue, lane, job, priority, attempts, breaks = unpack(ARGV)
 local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'withdrawn', 'caller')
 if step[1] == 'withdrawn' then return 'withdrawn' end
+if step[1] == 'handed over' and step[2] == token then return 'go on' end
 if not step[1] then make(id, queue, lane, job, priority) end
 -- Unknown, submitted anew and never granted since, or granted to this run and not started: the
 -- server lost it while it ran. Adopted.

@@ -15,6 +15,7 @@ local function leave(id, lane)
   redis.call('ZREM', WAITING .. lane, id)
   redis.call('ZREM', DUE .. lane, id)
   redis.call('ZREM', LEASES .. lane, id)
+  redis.call('ZREM', HANDED_OVER .. lane, id)
 end
 
 local function lease(id, lane, period)
@@ -43,4 +44,15 @@ end
 local function forget(id, lane)
   leave(id, lane)
   redis.call('DEL', STEP .. id)
+end
+
+-- Its time is over and it did not end.
+local function take_back(id, lane, keep)
+  if redis.call('HEXISTS', STEP .. id, 'withdrawn') == 1 then
+    withdraw(id, lane, keep)
+  else
+    leave(id, lane)
+    redis.call('HSET', STEP .. id, 'state', 'waiting', 'token', '')
+    wait(id, lane)
+  end
 end

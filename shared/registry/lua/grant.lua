@@ -32,16 +32,15 @@ for _, lane in ipairs(redis.call('SMEMBERS', LANES .. queue)) do
     wait(id, lane)
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. lane, '-inf', time)) do
-    if redis.call('HEXISTS', STEP .. id, 'withdrawn') == 1 then
-      withdraw(id, lane, keep)
-    else
-      redis.call('ZREM', LEASES .. lane, id)
-      redis.call('HSET', STEP .. id, 'state', 'waiting', 'token', '')
-      wait(id, lane)
-    end
+    take_back(id, lane, keep)
   end
-  local held = redis.call('ZCARD', LEASES .. lane)
-  taken = taken + held
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', HANDED_OVER .. lane, '-inf', time)) do
+    redis.call('HINCRBY', STEP .. id, 'breaks', -1)  -- nothing broke: its deadline is over
+    take_back(id, lane, keep)
+  end
+  local here = redis.call('ZCARD', LEASES .. lane)
+  taken = taken + here  -- what was handed over has a place in its lane, and holds no worker
+  local held = here + redis.call('ZCARD', HANDED_OVER .. lane)
   local cap = tonumber(redis.call('HGET', CAPS, lane) or '1e9')
   -- After a failure one place, until a step succeeds: a lane that hangs never holds the queue.
   if redis.call('SISMEMBER', TROUBLED, lane) == 1 then cap = math.min(cap, 1) end

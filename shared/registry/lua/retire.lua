@@ -1,6 +1,8 @@
 -- how long it is remembered (ms), step, step, ... -> 1: they are `removing`, and nobody's submit
 -- brings them back while that stands; 0: one of them is under way, and all stay as they are
-local under_way = { waiting = true, retrying = true, granted = true, running = true }
+local under_way = {
+  waiting = true, retrying = true, granted = true, running = true, ['handed over'] = true
+}
 for i = 2, #ARGV do
   local state = redis.call('HGET', STEP .. ARGV[i], 'state')
   if state and under_way[state] then return 0 end

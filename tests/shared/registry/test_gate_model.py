@@ -42,6 +42,7 @@ class At(Enum):
     FORGOTTEN = auto()  # never submitted, or the server was emptied since
     WAITING = auto()
     HELD = auto()  # granted or running: it has a lease
+    ELSEWHERE = auto()  # handed over: it has a deadline
     DUE = auto()
     ENDED = auto()
     WITHDRAWN = auto()
@@ -181,6 +182,9 @@ class GateMachine(RuleBasedStateMachine):
         model, adopts, holds = self.model(body.step.id), self._adopts(body), self._holds(body)
         before = server_time(self.redis)
         verdict = (self.gone if lapses else self.gate).beat(body)
+        if self._left_to_engine(body):
+            assert verdict is Verdict.GO_ON
+            return body
         if not adopts and not holds:
             late = model.at is At.WITHDRAWN
             assert verdict is (Verdict.WITHDRAWN if late else Verdict.LOST)
@@ -189,6 +193,25 @@ class GateMachine(RuleBasedStateMachine):
         if adopts:
             self._adopt(body, before)
         model.lapsed = lapses
+        return body
+
+    @rule(target=bodies, body=consumes(bodies), lapses=st.booleans())
+    def hand_over(self, body: Run, lapses: bool) -> object:
+        model, adopts = self.model(body.step.id), self._adopts(body)
+        before = server_time(self.redis)
+        verdict = self.gate.hand_over(body, 0 if lapses else LATER)
+        if not adopts and not self._holds(body) and not self._left_to_engine(body):
+            late = model.at is At.WITHDRAWN
+            assert verdict is (Verdict.WITHDRAWN if late else Verdict.LOST)
+            return multiple()
+        if model.stopping:
+            assert verdict is Verdict.WITHDRAWN
+            model.withdraw()
+            return multiple()
+        assert verdict is Verdict.GO_ON
+        if adopts:
+            self._adopt(body, before)
+        model.at, model.lapsed = At.ELSEWHERE, lapses
         return body
 
     @rule(
@@ -211,7 +234,7 @@ class GateMachine(RuleBasedStateMachine):
         repeated: bool,
     ) -> None:
         model, adopts = self.model(body.step.id), self._adopts(body)
-        expected = adopts or self._holds(body)
+        expected = adopts or self._holds(body) or self._left_to_engine(body)
         before = server_time(self.redis)
         for _ in range(2 if repeated else 1):
             finished = self.gate.finish(
@@ -252,6 +275,8 @@ class GateMachine(RuleBasedStateMachine):
     def each_step_that_is_out_has_one_lease_and_no_other_has_any(self) -> None:
         held = [sum(model.at is At.HELD for model in self._of(lane)) for lane in LANES]
         assert self._leases() == held
+        elsewhere = [sum(model.at is At.ELSEWHERE for model in self._of(lane)) for lane in LANES]
+        assert [self.redis.zcard(keys.HANDED_OVER + lane) for lane in LANES] == elsewhere
 
     @invariant()
     def each_step_keeps_its_place_in_line_as_long_as_it_is_known(self) -> None:
@@ -273,7 +298,8 @@ class GateMachine(RuleBasedStateMachine):
         self.gate.open()
         self.gate.set_caps(CAPS)
         for step in STEPS.values():  # who runs died long ago
-            self.redis.zadd(keys.LEASES + step.lane, {step.id: 1}, xx=True)
+            for index in (keys.LEASES, keys.HANDED_OVER):
+                self.redis.zadd(index + step.lane, {step.id: 1}, xx=True)
         self.gate.announce_places("worker", {QUEUE: 0})
         assert self.gate.grant(QUEUE) == []
         for name in sorted(self.wanted):
@@ -293,6 +319,10 @@ class GateMachine(RuleBasedStateMachine):
     def _holds(self, body: Run) -> bool:
         model = self.model(body.step.id)
         return model.at is At.HELD and (model.token, model.caller) == (body.token, body.caller)
+
+    def _left_to_engine(self, body: Run) -> bool:
+        model = self.model(body.step.id)
+        return model.at is At.ELSEWHERE and model.token == body.token
 
     def _adopts(self, body: Run) -> bool:
         """Whether the server has forgotten that this step runs."""
@@ -326,6 +356,9 @@ class GateMachine(RuleBasedStateMachine):
         for model in self.world.steps.values():
             if model.at is At.DUE and not model.later:
                 model.at = At.WAITING
+            if model.at is At.ELSEWHERE and model.lapsed:
+                model.breaks -= 1
+                model.take_back()
             if model.at is At.HELD and model.lapsed:
                 model.take_back()
         taken = sum(model.at is At.HELD for model in self.world.steps.values())
@@ -334,7 +367,7 @@ class GateMachine(RuleBasedStateMachine):
 
     def _admissible_of(self, lane: str) -> list[tuple[Priority, int]]:
         cap = min(CAPS[lane], 1) if lane in self.world.troubled else CAPS[lane]
-        held = sum(model.at is At.HELD for model in self._of(lane))
+        held = sum(model.at in (At.HELD, At.ELSEWHERE) for model in self._of(lane))
         waiting = (
             self._place_in_line(name)
             for name, model in self.world.steps.items()
