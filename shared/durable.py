@@ -21,10 +21,14 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replaces a file whole: written aside, synced, renamed over, its name synced."""
+def write_file(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replaces a file whole: written aside, synced, renamed over, its name synced.
+
+    `mode` is what the umask leaves of it.
+    """
     aside = path.with_name(path.name + ".new")
-    with aside.open("wb") as file:
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

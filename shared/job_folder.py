@@ -97,13 +97,17 @@ class JobFolder:
 
     def attempts(self) -> int:
         """How many attempts count so far."""
-        return sum(1 for name in self._attempt_names() if name.isdigit())
+        return len(self.counted_attempts())
+
+    def counted_attempts(self) -> "list[Attempt]":
+        """The attempts that count, the oldest first."""
+        numbers = sorted(int(name) for name in self._attempt_names() if name.isdigit())
+        return [self._attempt(number) for number in numbers]
 
     def new_attempt(self) -> "Attempt":
         """A fresh folder for the next attempt."""
         taken = [int(name.partition(".")[0]) for name in self._attempt_names()]
-        number = max(taken, default=0) + 1
-        attempt = Attempt(number, self.path / "attempts" / str(number))
+        attempt = self._attempt(max(taken, default=0) + 1)
         attempt.output.mkdir(mode=0o750, parents=True)
         attempt.work.mkdir(mode=0o750)
         return attempt
@@ -122,6 +126,9 @@ class JobFolder:
         """Those that nobody has seen end."""
         marks = sorted((self.path / "attempts").glob(f"*/{RUNNING}"))
         return [Attempt(int(mark.parent.name.partition(".")[0]), mark.parent) for mark in marks]
+
+    def _attempt(self, number: int) -> "Attempt":
+        return Attempt(number, self.path / "attempts" / str(number))
 
     def _attempt_names(self) -> list[str]:
         try:

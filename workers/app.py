@@ -1,4 +1,4 @@
-"""The Celery app of a worker: a task for each queue, and the canary."""
+"""The Celery app of a worker: a task for each queue, the canary, and what engines send."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from workers.context import WorkerContext
 from workers.dispatch import dispatch
 from workers.events import Events
 from workers.export import export
+from workers.finish_task import add_finish_task
 from workers.pipeline_step import run_pipeline
 from workers.step_runner import Body, StepFailedError, run_step
 
@@ -27,6 +28,7 @@ def worker_app(context: WorkerContext, url: str, canary: Canary) -> Celery:
     canary.live_in(app)
     for queue, body in BODIES.items():
         _add_task(app, context, queue, body)
+    add_finish_task(app, context)
     return app
 
 

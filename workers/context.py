@@ -14,6 +14,7 @@ from shared.registry.gate import Gate
 from shared.registry.jobs import JobRecords
 from shared.settings import Settings
 from shared.settings.live import LiveSettings
+from shared.settings.sections import PipelineSection
 from shared.step_line import StepLine
 from shared.tree import StorageTree
 from workers.running import Running
@@ -47,6 +48,12 @@ class WorkerContext:
     @property
     def settings(self) -> Settings:
         return self.live.now
+
+    def pipeline(self, name: str) -> PipelineSection | None:
+        """Its section; where it is unknown, the settings are read again."""
+        if name not in self.settings.pipelines:
+            self.live.reread()
+        return self.settings.pipelines.get(name)
 
 
 def connected(

@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 from celery import signals
 
+from shared.broker import FINISH_QUEUE
 from shared.registry.connection import connect
 from shared.registry.gate import Queue
 from shared.settings import Settings
@@ -69,14 +70,18 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
     reread.on_hangup(app)
     for ticker in tickers:
         ticker.start()
+    # One more, for the canary and for messages that are handed on.
+    threads, taken = sum(places.values()) + 1, [*map(str, queues), canary.queue]
+    if Queue.PIPELINE in places:
+        threads += 1  # and one for engines, who are heard while programs take all the places
+        taken.append(FINISH_QUEUE)
     app.worker_main(
         [
             "--quiet",
             "worker",
             "--pool=threads",
-            # One more, for the canary and for messages that are handed on.
-            f"--concurrency={sum(places.values()) + 1}",
-            f"--queues={','.join([*queues, canary.queue])}",
+            f"--concurrency={threads}",
+            f"--queues={','.join(taken)}",
             f"--hostname={name}@{socket.gethostname()}",
             "--without-gossip",
             "--without-mingle",

@@ -41,4 +41,11 @@ class NothingToDo:
     """What the step was for is gone, or is not there yet: it may be submitted anew."""
 
 
-Outcome = Done | TryAgain | Failed | Withdrawn | NothingToDo
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """An engine elsewhere has it: the step goes on there, and this run of it is over."""
+
+    deadline: float  # seconds
+
+
+Outcome = Done | TryAgain | Failed | HandedOver | Withdrawn | NothingToDo

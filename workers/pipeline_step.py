@@ -1,33 +1,57 @@
 """The pipeline step: one attempt at a time, until one succeeds or all are used up."""
 
-import contextlib
-import os
-import time
 from functools import partial
-from pathlib import Path
+from typing import NamedTuple
 
-from shared.durable import sync_directory, sync_file
-from shared.job import Job, JobState, Result
+from shared.job import Job, JobState
 from shared.job_folder import Attempt, JobFolder
 from shared.locked_file import LockedFile
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.jobs import Entry
-from shared.result_files import result_files
+from shared.settings.fields import format_duration
 from shared.settings.sections import PipelineSection
 from workers.advance import advance
+from workers.attempt_end import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    end_attempt,
+    fail_job,
+    tell_retry,
+)
 from workers.attempt_judged import judged, put_off
 from workers.backoff import full_jitter
+from workers.callback import end_as_told, failed_as_told
 from workers.context import WorkerContext
+from workers.handover import EngineAttempt
 from workers.lease import Lease, StepWithdrawnError, StoppingError
-from workers.outcome import Done, Failed, Outcome, TryAgain
-from workers.pipelines.kind import AttemptFailed, AttemptRun, NotNow, Succeeded
+from workers.outcome import Done, HandedOver, Outcome, TryAgain
+from workers.pipelines.kind import (
+    AttemptEnd,
+    AttemptFailed,
+    AttemptRun,
+    CallAgain,
+    NotNow,
+    Succeeded,
+    Taken,
+)
 from workers.pipelines.kinds import kind_of
 from workers.pipelines.leftovers import end_leftovers
 from workers.progress_report import report_progress
 from workers.tried import Try
 
 _BUSY_DELAY = 2.0  # seconds
-_FIRST_DELAY, _LONGEST_DELAY = 5.0, 300.0  # seconds between attempts
+
+
+class _Work(NamedTuple):
+    """What a run of the step has at hand once it holds the job's locks."""
+
+    context: WorkerContext
+    section: PipelineSection
+    job: Job
+    folder: JobFolder
+    lock: LockedFile
+    lease: Lease
+    number: int  # of the newest attempt, of those that no person has forgiven
 
 
 def run_pipeline(context: WorkerContext, lease: Lease) -> Outcome:
@@ -43,121 +67,115 @@ def run_pipeline(context: WorkerContext, lease: Lease) -> Outcome:
             reason = "what a lost worker left behind still runs"
             return TryAgain(_BUSY_DELAY, reason, counted=False)
         with lock:
-            return _run(context, lease, folder, lock)
+            return _work(context, lease, folder, lock)
 
 
-def _run(context: WorkerContext, lease: Lease, folder: JobFolder, lock: LockedFile) -> Outcome:
+def _work(context: WorkerContext, lease: Lease, folder: JobFolder, lock: LockedFile) -> Outcome:
     job = folder.read()
     if job.state in MUST_NOT_RUN:
         raise StepWithdrawnError
     if job.state is not JobState.QUEUED:
         advance(context, job)
         return Done()
-    section = _section(context, job)
+    section = context.pipeline(job.pipeline)
     if section is None:
-        return _fail(context, folder, f"no pipeline is named {job.pipeline!r} any more")
-    if folder.attempts() - job.attempts_forgiven >= section.max_attempts:
-        return _fail(context, folder, "the last attempt was lost with its worker")
-    attempt = folder.new_attempt()
+        return fail_job(context, folder, f"no pipeline is named {job.pipeline!r} any more")
     number = folder.attempts() - job.attempts_forgiven
+    work = _Work(context, section, job, folder, lock, lease, number)
+    called = EngineAttempt.latest(folder, job)
+    outcome = None if called is None else _go_on(work, called)
+    return outcome or _next_attempt(work)
+
+
+def _go_on(work: _Work, called: EngineAttempt) -> Outcome | None:
+    """With an attempt that an engine was, or may have been, called for; None if it is over."""
+    answer = called.answer or called.given_up(work.context.who)
+    if answer is None and called.handover.is_taken:
+        called.still_taken(work.lease.run)
+        return HandedOver(called.handover.seconds_left)
+    if answer is None:
+        return _run(work, called.attempt, work.number, "called again")
+    failed = failed_as_told(answer)
+    if failed is None or failed.final or work.number >= work.section.max_attempts:
+        return _carry_out(work, called)
+    if not answer.carried_out:
+        entry = Entry(f"attempt {work.number} failed", answer.who, work.number, failed.in_history)
+        work.context.records.move(work.job.id, JobState.QUEUED, entry)
+        called.carried_out()
+    return None
+
+
+def _next_attempt(work: _Work) -> Outcome:
+    if work.number >= work.section.max_attempts:
+        return fail_job(work.context, work.folder, "the last attempt was lost with its worker")
+    return _run(work, work.folder.new_attempt(), work.number + 1, "started")
+
+
+def _run(work: _Work, attempt: Attempt, number: int, how: str) -> Outcome:
+    context, folder = work.context, work.folder
     tried = Try(context.who, number)
     context.records.move(
-        job.id,
+        folder.id,
         JobState.RUNNING,
-        tried.begins(f"attempt {number} started"),
+        tried.begins(f"attempt {number} {how}"),
         attempt=number,
         reason="",
         retry_at="",
         progress="",
     )
-    tell = partial(report_progress, context, job.id)
-    run = AttemptRun(job, folder, attempt, lock, lease, tell)
+    called = EngineAttempt(folder, attempt)
+    tell = partial(report_progress, context, folder.id)
+    run = AttemptRun(work.job, folder, attempt, work.lock, work.lease, tell)
     try:
-        end = kind_of(section).trigger(section, run)
+        end = kind_of(work.section).trigger(work.section, run)
     except StoppingError:
-        folder.uncount(attempt)
+        _uncount(called)
         interrupted = tried.ends(f"attempt {number} interrupted")
-        context.records.move(job.id, JobState.QUEUED, interrupted)
+        context.records.move(folder.id, JobState.QUEUED, interrupted)
         raise
     except StepWithdrawnError:
-        folder.uncount(attempt)
+        _uncount(called)
         advance(context, folder.read(), tried.ends(f"attempt {number} interrupted"))
         raise
-    end = judged(context, folder, attempt, end)
+    if called.answer is not None:  # its engine told before it answered the call
+        return _carry_out(work, called)
+    return _end(work, called, judged(context, folder, attempt, end), tried)
+
+
+def _end(work: _Work, called: EngineAttempt, end: AttemptEnd, tried: Try) -> Outcome:
+    context, folder, attempt = work.context, work.folder, called.attempt
     match end:
-        case Succeeded(result):
-            return _succeed(context, folder, attempt, result, tried)
-        case AttemptFailed(reason, final=True):
-            return _fail(context, folder, reason, tried)
-        case AttemptFailed(reason):
-            return _try_again(context, folder, section, reason, tried)
+        case Succeeded() | AttemptFailed():
+            return end_attempt(context, folder, attempt, end, tried, work.section.max_attempts)
         case NotNow(reason, give_up_after):
             waited = put_off(folder, attempt)
             if waited >= give_up_after:
-                return _fail(context, folder, f"given up after {waited:.0f} s: {reason}", tried)
-            delay = full_jitter(lease.run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
-            _tell_retry(context, folder, "not now", delay, reason, tried)
-            return TryAgain(delay, reason)
+                reason = f"given up after {waited:.0f} s: {reason}"
+                return fail_job(context, folder, reason, tried)
+            return _later(work, "not now", reason, None, tried)
+        case CallAgain(reason, delay):
+            return _later(work, f"attempt {tried.attempt} to be called", reason, delay, tried)
+        case Taken(deadline):
+            called.taken(work.lease.run, deadline)
+            told = f"attempt {tried.attempt} handed over, for at most {format_duration(deadline)}"
+            context.records.move(folder.id, JobState.RUNNING, tried.begins(told))
+            return HandedOver(deadline)
 
 
-def _section(context: WorkerContext, job: Job) -> PipelineSection | None:
-    if job.pipeline not in context.settings.pipelines:
-        context.live.reread()
-    return context.settings.pipelines.get(job.pipeline)
+def _carry_out(work: _Work, called: EngineAttempt) -> Outcome:
+    outcome = end_as_told(work.context, work.job, called)
+    called.carried_out()
+    return outcome
 
 
-def _succeed(
-    context: WorkerContext, folder: JobFolder, attempt: Attempt, result: str, tried: Try
-) -> Outcome:
-    if folder.path / result != folder.input:
-        _sync_tree(folder.path / result)
-    made = Result(attempt=attempt.number, folder=result)
-
-    def keep_first(job: Job) -> Job:
-        return job if job.result else job.model_copy(update={"result": made})
-
-    job = folder.update(keep_first)
-    advance(context, job, tried.ends(f"attempt {attempt.number} succeeded"))
-    return Done()
+def _uncount(called: EngineAttempt) -> None:
+    """An engine may be at work in the folder, and knows the attempt by its number: it stays."""
+    if not called.was_begun:
+        called.folder.uncount(called.attempt)
 
 
-def _try_again(
-    context: WorkerContext, folder: JobFolder, section: PipelineSection, reason: str, tried: Try
-) -> Outcome:
-    number = tried.attempt
-    if number >= section.max_attempts:
-        last = f"{reason} (attempt {number} of {section.max_attempts})"
-        return _fail(context, folder, last, tried)
-    delay = full_jitter(number, _FIRST_DELAY, _LONGEST_DELAY)
-    _tell_retry(context, folder, f"attempt {number} failed", delay, reason, tried)
+def _later(work: _Work, what: str, reason: str, delay: float | None, tried: Try) -> Outcome:
+    if delay is None:
+        delay = full_jitter(work.lease.run.attempt, FIRST_DELAY, LONGEST_DELAY)
+    tell_retry(work.context, work.folder, what, delay, reason, tried)
     return TryAgain(delay, reason)
-
-
-def _tell_retry(
-    context: WorkerContext, folder: JobFolder, what: str, delay: float, reason: str, tried: Try
-) -> None:
-    context.records.move(
-        folder.id,
-        JobState.QUEUED,
-        tried.ends(f"{what}, again in {delay:.0f} s", reason),
-        reason=reason,
-        retry_at=round((time.time() + delay) * 1000),
-    )
-
-
-def _fail(
-    context: WorkerContext, folder: JobFolder, reason: str, tried: Try | None = None
-) -> Outcome:
-    job = folder.update(lambda job: job.model_copy(update={"failure": reason}))
-    entry = tried.ends("failed", reason) if tried else Entry("failed", context.who, error=reason)
-    advance(context, job, entry)
-    return Failed(reason)
-
-
-def _sync_tree(folder: Path) -> None:
-    """A result must outlive a power cut before it counts: programs rarely sync what they write."""
-    for path in result_files(folder):
-        with contextlib.suppress(PermissionError):  # a container's own; never one to be exported
-            sync_file(path)
-    for parent, _, _ in os.walk(folder):
-        sync_directory(Path(parent))

@@ -7,6 +7,7 @@ from shared.registry.gate import Queue
 from shared.settings import Settings
 from shared.tree import StorageTree
 from workers.context import WorkerContext
+from workers.handover import engines_work
 
 
 class Places:
@@ -51,11 +52,14 @@ def caps(settings: Settings) -> dict[str, int]:
 
 
 def nothing_runs(tree: StorageTree) -> bool:
-    """Whether no attempt and no send is alive on any machine: each holds a lock while it is."""
+    """Whether no attempt and no send is alive on any machine: each holds a lock while it is.
+
+    Nor an engine elsewhere at work, as far as is known.
+    """
     for pattern in ("*/run.lock", "*/sent-*.log"):
         for path in tree.jobs.glob(pattern):
             held = LockedFile.try_lock(path)
             if held is None:
                 return False
             held.close()
-    return True
+    return not engines_work(tree)

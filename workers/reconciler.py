@@ -14,7 +14,7 @@ from shared.delivery import read_delivery
 from shared.job import JobState
 from shared.job_folder import JobFolder
 from shared.tree import ids_in
-from workers.advance import catch_up
+from workers.catch_up import catch_up
 from workers.context import WorkerContext
 from workers.dispatched import is_dispatched
 from workers.listing import Listing

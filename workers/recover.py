@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from shared.job import JobState
 from shared.job_folder import JobFolder
 from shared.tree import ids_in
-from workers.advance import advance, catch_up
+from workers.advance import advance
+from workers.catch_up import catch_up
 from workers.context import WorkerContext
 from workers.dispatched import is_dispatched
 from workers.reconciler import submit_dispatch

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from shared.job_folder import JobFolder
 from shared.registry.gate import Run, Step, StepEnd
-from workers.advance import catch_up
 from workers.backoff import full_jitter
+from workers.catch_up import catch_up
 from workers.context import WorkerContext
 from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
-from workers.outcome import Done, Failed, NothingToDo, Outcome, TryAgain, Withdrawn
+from workers.outcome import Done, Failed, HandedOver, NothingToDo, Outcome, TryAgain, Withdrawn
 from workers.poison import end_poison
 from workers.surroundings import is_elsewhere, is_gone
 
@@ -124,6 +124,9 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
             )
         case Failed(reason):
             gate.finish(run, StepEnd.FAILED, reason=reason)
+        case HandedOver(deadline):
+            gate.hand_over(run, deadline)
+            _catch_up(context, run.step)
         case Withdrawn():
             gate.finish(run, StepEnd.WITHDRAWN)
             _catch_up(context, run.step)
@@ -141,7 +144,10 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
 
 
 def _catch_up(context: WorkerContext, step: Step) -> None:
-    """The job may have been released, or retried, while the withdrawn run was stopping."""
+    """The job may have been released, or retried, while the withdrawn run was stopping.
+
+    Or an engine has told already how the attempt ended that was just handed over to it.
+    """
     if step.job:
         with contextlib.suppress(FileNotFoundError, ValidationError):  # the reconciler says so
             catch_up(context, JobFolder(context.tree, step.job))

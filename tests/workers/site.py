@@ -30,7 +30,7 @@ from workers.context import LiveSettings, WorkerContext
 from workers.dispatch import dispatch
 from workers.export import export
 from workers.lease import Lease
-from workers.outcome import Done, Failed, NothingToDo, Outcome, TryAgain
+from workers.outcome import Done, Failed, HandedOver, NothingToDo, Outcome, TryAgain
 from workers.pipeline_step import run_pipeline
 from workers.running import Running
 
@@ -173,6 +173,8 @@ class Site:
                 self.gate.finish(run, StepEnd.FAILED)
             case NothingToDo():
                 self.gate.finish(run, StepEnd.WITHDRAWN)
+            case HandedOver(deadline):
+                self.gate.hand_over(run, deadline)
             case TryAgain(counted=counted):
                 self.gate.finish(run, StepEnd.RETRYING, counted=counted)
         return outcome

@@ -14,7 +14,7 @@ from shared.registry.gate import Queue, StepEnd
 from shared.registry.views import find_job, list_jobs
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from workers.advance import catch_up
+from workers.catch_up import catch_up
 from workers.context import WorkerContext
 from workers.outcome import Done, Failed
 from workers.reconciler import Reconciler

@@ -23,17 +23,27 @@ class AttemptRun:
     tell_progress: Callable[[float], None] = lambda fraction: None  # 0 to 1
 
 
+def with_told(text: str, told: str) -> str:
+    return f'{text}; the engine says: "{told}"' if told else text
+
+
 @dataclass(frozen=True, slots=True)
 class Succeeded:
     """`folder` holds what is exported, relative to the job's folder."""
 
     folder: str
+    told: str = ""  # by an engine, for the history alone: it may hold anything
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
     reason: str  # without text of the program's own: it may name a patient
     final: bool = False  # another attempt cannot help
+    told: str = ""  # by an engine, for the history alone: it may hold anything
+
+    @property
+    def in_history(self) -> str:
+        return with_told(self.reason, self.told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,22 @@ class NotNow:
     give_up_after: float  # seconds since the first such end
 
 
-AttemptEnd = Succeeded | AttemptFailed | NotNow
+@dataclass(frozen=True, slots=True)
+class CallAgain:
+    """An engine could not be called, or it is not known whether: the same attempt goes on."""
+
+    reason: str
+    delay: float | None = None  # seconds, where the engine said so
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An engine has the attempt, and will tell how it ended."""
+
+    deadline: float  # seconds that it has
+
+
+AttemptEnd = Succeeded | AttemptFailed | NotNow | CallAgain | Taken
 SectionT = TypeVar("SectionT", bound=PipelineSection, contravariant=True)
 
 
@@ -53,7 +78,7 @@ class Kind(Protocol[SectionT]):
         """What on this machine would keep the pipeline from running, a line each."""
 
     def trigger(self, section: SectionT, run: AttemptRun) -> AttemptEnd:
-        """Runs an attempt to its end.
+        """Runs an attempt to its end, or until an engine has it.
 
         Raises:
             LeaseLostError, StepWithdrawnError, StoppingError: it was interrupted, and is over.

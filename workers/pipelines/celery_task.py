@@ -1,0 +1,64 @@
+"""`kind = "celery"`: workers elsewhere, a GPU machine's say, that take a task from their broker."""
+
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from shared.settings.pipeline_kinds import CeleryPipeline
+from workers.handover import EngineAttempt
+from workers.pipelines.engine_call import idempotency_key, ids_and_paths
+from workers.pipelines.kind import AttemptEnd, AttemptRun, CallAgain, Taken
+
+
+class CeleryTask:
+    def check(self, section: CeleryPipeline) -> list[str]:
+        try:
+            with _app(section).connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=section.connect_timeout)
+        except OperationalError as error:
+            return [f"broker: {_words(error)}"]
+        return []
+
+    def trigger(self, section: CeleryPipeline, run: AttemptRun) -> AttemptEnd:
+        token = EngineAttempt(run.folder, run.attempt).begin_call(run.lease.run, section.deadline)
+        app = _app(section)
+        try:
+            with app.connection_for_write() as connection:
+                app.send_task(
+                    section.task,
+                    kwargs=ids_and_paths(run, token),
+                    kwargsrepr=repr({"job": run.job.id, "attempt": run.attempt.number}),
+                    task_id=idempotency_key(run),
+                    queue=section.queue,
+                    connection=connection,
+                    retry=False,
+                )
+        except OperationalError as error:
+            return CallAgain(_words(error))
+        return Taken(section.deadline)
+
+
+def _app(section: CeleryPipeline) -> Celery:
+    """Only to send; it opens no connection yet."""
+    url = section.broker.get_secret_value()
+    app = Celery("penstock", broker=url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        task_ignore_result=True,
+        broker_connection_timeout=section.connect_timeout,
+        broker_transport_options=_transport_options(url, section.connect_timeout),
+    )
+    return app
+
+
+def _transport_options(url: str, timeout: float) -> dict[str, Any]:
+    """What makes each transport say soon, and reliably, whether it has the message."""
+    if url.startswith("amqp"):
+        return {"confirm_publish": True}
+    return {"socket_connect_timeout": timeout, "socket_timeout": timeout, "max_retries": 0}
+
+
+def _words(error: OperationalError) -> str:
+    """Without the error's text, which may have the address in it, and a password."""
+    return f"the broker does not answer ({type(error.__cause__ or error).__name__})"
