@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import RenderableType
 
-from deploy.cli import job_acts, job_files
+from deploy.cli import job_acts, job_files, job_finish
 from deploy.cli.common import ExitCode, fail, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.moments import parse_moment
@@ -26,6 +26,7 @@ from shared.uid import is_uid
 app = typer.Typer(help="What became of what came in.", invoke_without_command=True)
 job_acts.attach(app)
 job_files.attach(app)
+job_finish.attach(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 _FILTERS = "Which jobs; all that is said holds together"
