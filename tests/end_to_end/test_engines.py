@@ -1,0 +1,236 @@
+"""Engines elsewhere and the whole gateway: real workers, real HTTP, a real Celery worker."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shared.broker import celery_app
+from shared.job import JobState
+from shared.registry.gate import Queue
+from shared.registry.queues import queues
+from tests.support.destinations import Archive
+from tests.support.engine import Engine, Reply, Request
+from tests.support.gateway import REPOSITORY, Gateway
+from tests.support.samples import sample_file
+from tests.support.waiting import wait_for
+from workers.handover import Told
+
+CT, MR = "CT_small.dcm", "MR_small.dcm"
+
+
+def _settings(**pipeline: Any) -> dict[str, Any]:
+    return {
+        "ae_titles": [{"title": "AI", "pipeline": "ai"}],
+        "pipelines": {"ai": {"deadline": "1h", "max_parallel": 1} | pipeline},
+    }
+
+
+def _webhook(engine: Engine, **options: Any) -> dict[str, Any]:
+    return _settings(kind="webhook", url=engine.url, mode="callback", **options)
+
+
+def _send(gateway: Gateway, *names: str) -> None:
+    for name in names:
+        gateway.storescu(sample_file(name), called="AI")
+
+
+def _elsewhere(gateway: Gateway) -> int:
+    """Jobs that engines have, as the gate knows it."""
+    return {view.queue: view.elsewhere for view in queues(gateway.redis)}[Queue.PIPELINE]
+
+
+def _finish(gateway: Gateway, request: Request, *words: str) -> "subprocess.CompletedProcess[str]":
+    token = request.json["token"]
+    return gateway.penstock("jobs", "finish", request.json["job"], "--token", token, *words)
+
+
+def test_engines_work_one_at_a_time_and_what_they_made_is_exported(tmp_path: Path) -> None:
+    with Archive() as archive, Engine(Reply(202)) as engine:
+        settings = _webhook(engine, export_to=["ARCHIVE"])
+        settings["destinations"] = {"ARCHIVE": archive.settings()}
+        with Gateway(tmp_path, **settings) as gateway:
+            _send(gateway, CT, MR)
+            wait_for(lambda: len(gateway.jobs()) == 2 and _elsewhere(gateway) == 1)
+            (first,) = engine.requests
+            (source,) = Path(first.json["input"]).iterdir()
+            (Path(first.json["output"]) / "result.dcm").write_bytes(source.read_bytes())
+            run = _finish(gateway, first, "--succeeded", "--message", "well")
+            assert (run.returncode, run.stdout) == (0, f"{first.json['job']}: succeeded\n")
+            wait_for(lambda: len(engine.requests) == 2)
+            second = engine.requests[1]
+            assert first.json["job"] != second.json["job"]
+            assert _finish(gateway, second, "--succeeded").returncode == 0
+            gateway.wait_for_jobs(2, JobState.DONE)
+        assert len(archive.received) == 1
+
+
+def test_past_the_deadline_the_next_attempt_is_called_and_a_late_word_is_told_so(
+    tmp_path: Path,
+) -> None:
+    with (
+        Engine(Reply(202)) as engine,
+        Gateway(tmp_path, **_webhook(engine, deadline="1s")) as gateway,
+    ):
+        runs: list[subprocess.CompletedProcess[str]] = []
+
+        def tell(request: Request) -> None:
+            """While attempt 2 is being called: it cannot be over before."""
+            runs.append(_finish(gateway, engine.requests[0], "--succeeded"))
+            runs.extend(_finish(gateway, request, "--succeeded") for _ in range(2))
+
+        engine.replies = [Reply(202), Reply(202, meanwhile=tell)]
+        _send(gateway, CT)
+        assert gateway.wait_for_job().attempt == 2
+        late, in_time, again = runs
+        assert late.returncode == 1
+        assert "attempt 1 is over: given up, because its deadline passed" in late.stderr
+        assert (in_time.returncode, again.returncode) == (0, 0)
+        assert in_time.stdout == again.stdout
+        assert [key.rpartition(".")[2] for key in engine.keys] == ["1", "2"]
+
+
+def test_a_worker_killed_before_it_noted_the_answer_calls_again_by_the_same_key(
+    tmp_path: Path,
+) -> None:
+    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
+        killed = threading.Event()
+
+        def kill(request: Request) -> None:
+            gateway.kill("pipelines")
+            killed.set()
+
+        engine.replies = [Reply(202, meanwhile=kill), Reply(202)]
+        _send(gateway, CT)
+        assert killed.wait(15)
+        gateway.start("pipelines")
+        wait_for(lambda: len(engine.requests) == 2)
+        wait_for(lambda: gateway.jobs(JobState.RUNNING))
+        first, second = engine.requests
+        assert first.body == second.body
+        assert len(set(engine.keys)) == 1
+        assert _finish(gateway, first, "--succeeded").returncode == 0
+        assert gateway.wait_for_job().attempt == 1
+        assert _finish(gateway, second, "--succeeded").returncode == 0
+
+
+def test_redis_emptied_and_all_workers_killed_nothing_is_called_twice_and_the_cap_holds(
+    tmp_path: Path,
+) -> None:
+    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
+        _send(gateway, CT, MR)
+        wait_for(lambda: len(gateway.jobs()) == 2 and _elsewhere(gateway) == 1)
+        for part in ("pipelines", "exports"):
+            gateway.kill(part)
+        gateway.redis.flushall()
+        for part in ("pipelines", "exports"):
+            gateway.start(part)
+        wait_for(lambda: gateway.jobs(JobState.RUNNING))
+        assert _elsewhere(gateway) == 1
+        assert len(gateway.jobs(JobState.QUEUED)) == 1
+        assert len(engine.requests) == 1
+        gateway.redis.flushall()
+        assert _finish(gateway, engine.requests[0], "--succeeded").returncode == 0
+        wait_for(lambda: len(engine.requests) == 2)
+        assert _finish(gateway, engine.requests[1], "--succeeded").returncode == 0
+        gateway.wait_for_jobs(2, JobState.DONE)
+        assert len(set(engine.keys)) == 2
+
+
+@contextmanager
+def _example_worker(folder: Path, broker: str, ours: str) -> Iterator[None]:
+    """The worker of docs/examples, in an environment where there is no Penstock."""
+    (folder / "celery_engine.py").write_bytes(
+        (REPOSITORY / "docs" / "examples" / "celery_engine.py").read_bytes()
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    with (folder / "engine.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "celery", "-A", "celery_engine", "worker"),
+                *("--queues", "gpu", "--concurrency", "1", "--pool", "solo"),
+            ],
+            cwd=folder,
+            env=environment | {"BROKER": broker, "PENSTOCK_BROKER": ours},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def test_a_celery_worker_elsewhere_does_the_work_and_tells_by_a_task(tmp_path: Path) -> None:
+    folder = tmp_path / "gpu"
+    folder.mkdir()
+    with Archive() as archive:
+        gateway = Gateway(tmp_path)  # for its server's address
+        broker = f"{gateway.server.url.rstrip('/').removesuffix('/0')}/1"
+        settings = _settings(
+            kind="celery", task="engine.work", queue="gpu", broker=broker, export_to=["ARCHIVE"]
+        )
+        settings["destinations"] = {"ARCHIVE": archive.settings()}
+        gateway.configure(**settings)
+        with gateway, _example_worker(folder, broker, gateway.server.url):
+            _send(gateway, CT, MR)
+            gateway.wait_for_jobs(2, JobState.DONE, 60)
+            logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+            assert str(Told.SUCCEEDED) in logs
+        assert len(archive.received) == 2
+
+
+def test_any_celery_tells_by_a_line_of_shell_and_flower_is_shown_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
+        _send(gateway, CT)
+        wait_for(lambda: _elsewhere(gateway) == 1)
+        events: list[dict[str, Any]] = []
+        with _recorded(gateway.server.url, events):
+            call = engine.requests[0].json
+            end = {"job": call["job"], "token": call["token"], "succeeded": False}
+            for message in ("DOE^JOHN", "told twice"):
+                words = json.dumps(end | {"message": message})
+                tell = ["-b", gateway.server.url, "call", "penstock.finish", "--queue", "finish"]
+                subprocess.run(
+                    [sys.executable, "-m", "celery", *tell, "--kwargs", words],
+                    check=True,
+                    cwd=tmp_path,
+                    capture_output=True,
+                    timeout=60,
+                )
+            gateway.wait_for_job(JobState.FAILED)
+            wait_for(lambda: gateway.log("pipelines").count("callback taken") == 2)
+        for word in ("DOE", call["token"]):
+            assert word not in str(events) + gateway.log("pipelines")
+        (job,) = gateway.jobs()
+        assert "DOE^JOHN" in gateway.history(job)[-1].error
+
+
+@contextmanager
+def _recorded(url: str, events: list[dict[str, Any]]) -> Iterator[None]:
+    """What Celery's monitors hear."""
+    app = celery_app(url)
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": events.append})
+        consumer = receiver.itercapture(limit=None, timeout=None, wakeup=False)
+        next(consumer)  # a worker's sign of life: we are heard
+        thread = threading.Thread(target=lambda: [*consumer])
+        thread.start()
+        try:
+            yield
+        finally:
+            receiver.should_stop = True
+            thread.join()
