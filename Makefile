@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -q -y --no-install-recommends
 
-.PHONY: demo up test bench soak fuzz screenshot lint format clean
+.PHONY: demo up test test-gateways test-parts bench soak fuzz screenshot lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/penstock demo
@@ -14,8 +14,15 @@ demo: $(VENV)/installed
 up: $(VENV)/installed
 	$(BIN)/penstock up
 
+# Two at a time: the tests of whole gateways wait more than they compute.
 test: lint peers
-	$(BIN)/pytest
+	$(MAKE) -j2 --output-sync=line test-gateways test-parts
+
+test-gateways:
+	$(BIN)/pytest tests/end_to_end
+
+test-parts:
+	$(BIN)/pytest --ignore=tests/end_to_end
 
 # Many minutes and some GB of disk, and only worth reading from a machine that does nothing else.
 bench: $(VENV)/installed-dev peers
