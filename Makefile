@@ -16,7 +16,7 @@ up: $(VENV)/installed
 
 # Two at a time: the tests of whole gateways wait more than they compute.
 test: lint peers
-	$(MAKE) -j2 --output-sync=line test-gateways test-parts
+	$(MAKE) -j2 test-gateways test-parts
 
 test-gateways:
 	$(BIN)/pytest tests/end_to_end
