@@ -6,7 +6,8 @@ from redis import RedisError
 
 from shared.broker import celery_app
 from shared.registry.connection import connect as connect_redis
-from shared.registry.gate import Gate, Leases, Priority, Queue, Step
+from shared.registry.gate import Gate, Leases
+from shared.registry.step import Priority, Queue, Step
 from shared.settings import Settings
 from shared.step_line import StepLine
 

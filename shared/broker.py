@@ -7,7 +7,7 @@ killed servers under load.
 from celery import Celery
 from kombu import Queue as KombuQueue
 
-from shared.registry.gate import Grant, Queue
+from shared.registry.step import Grant, Queue
 
 FINISH_TASK = "penstock.finish"  # engines elsewhere send it
 FINISH_QUEUE = "finish"

@@ -1,7 +1,7 @@
 """The steps of a job, as the gate knows them, and which of them it waits for."""
 
 from shared.job import Job, JobState
-from shared.registry.gate import Priority, Queue, Step
+from shared.registry.step import Priority, Queue, Step
 
 
 def pipeline_step(job: Job) -> Step:

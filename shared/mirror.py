@@ -4,8 +4,8 @@ from typing import Protocol
 
 from shared.job import ASLEEP, MAY_FOLLOW, Job, JobState
 from shared.job_steps import all_steps, next_steps
-from shared.registry.gate import Step
 from shared.registry.jobs import DestinationProgress, Entry, JobRecords, waiting_fields
+from shared.registry.step import Step
 
 MUST_NOT_RUN = frozenset({JobState.HELD, JobState.CANCELLED})
 ENDED = frozenset({"done", "failed"})  # states of a step that stay for a day

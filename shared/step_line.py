@@ -6,7 +6,8 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared.broker import publish
-from shared.registry.gate import Gate, Queue, Step
+from shared.registry.gate import Gate
+from shared.registry.step import Queue, Step
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from typing import Any
 from celery import Celery
 
 from shared.broker import celery_app, task_name
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from workers.canary import Canary
 from workers.context import WorkerContext
 from workers.dispatch import dispatch

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from shared.ids import is_id
 from shared.job import Job, JobState
 from shared.job_folder import JobFolder
-from shared.registry.gate import Gate, Queue, Run, StepEnd, Verdict
+from shared.registry.gate import Gate, Verdict
+from shared.registry.step import Queue, Run, StepEnd
 from workers.attempt_end import end_attempt
 from workers.attempt_judged import judged
 from workers.context import WorkerContext

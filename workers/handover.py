@@ -15,7 +15,7 @@ from shared import durable
 from shared.delivery import Record
 from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
-from shared.registry.gate import Run
+from shared.registry.step import Run
 from shared.tree import StorageTree
 
 HANDED_OVER_FILE = "handed-over.json"

@@ -11,7 +11,7 @@ import structlog
 from redis import Redis, RedisError
 
 from shared.registry import workers
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from shared.worker_state import WorkerState
 from workers.canary import Canary
 from workers.context import WorkerContext

@@ -7,7 +7,8 @@ from types import TracebackType
 import structlog
 from redis import RedisError
 
-from shared.registry.gate import Gate, Run, Verdict
+from shared.registry.gate import Gate, Verdict
+from shared.registry.step import Run
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from celery import signals
 
 from shared.broker import FINISH_QUEUE
 from shared.registry.connection import connect
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from shared.settings import Settings
 from workers.app import worker_app
 from workers.canary import Canary

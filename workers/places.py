@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.locked_file import LockedFile
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from shared.settings import Settings
 from shared.tree import StorageTree
 from workers.context import WorkerContext

@@ -8,7 +8,7 @@ from shared.job import DestinationEnd, DestinationState, Job, JobState
 from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
 from shared.quarantine import quarantine
-from shared.registry.gate import Queue, Step
+from shared.registry.step import Queue, Step
 from workers.advance import advance
 from workers.context import WorkerContext
 from workers.outcome import Failed, NothingToDo, Outcome, TryAgain

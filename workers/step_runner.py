@@ -13,7 +13,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from pydantic import ValidationError
 
 from shared.job_folder import JobFolder
-from shared.registry.gate import Run, Step, StepEnd
+from shared.registry.step import Run, Step, StepEnd
 from workers.backoff import full_jitter
 from workers.catch_up import catch_up
 from workers.context import WorkerContext

@@ -4,7 +4,7 @@ import errno
 
 from redis import RedisError
 
-from shared.registry.gate import Step
+from shared.registry.step import Step
 from workers.context import WorkerContext
 
 _ELSEWHERE = {

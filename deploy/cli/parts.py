@@ -8,7 +8,7 @@ from deploy.cli.common import ExitCode, fail, invocation
 from deploy.cli.records import redis_url
 from deploy.flower import run as run_flower
 from shared import log
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from workers.main import run
 
 

@@ -7,7 +7,7 @@ from typing import cast
 from redis import Redis
 
 from shared.registry import keys
-from shared.registry.gate import Priority, Queue
+from shared.registry.step import Priority, Queue
 
 _PRIORITY = 10**13  # its weight in the score of a waiting step, as lua/common.lua has it
 

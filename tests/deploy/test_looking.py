@@ -16,10 +16,11 @@ from shared.ids import new_id
 from shared.job import DestinationEnd, DestinationState, JobState
 from shared.registry.associations import remember
 from shared.registry.destinations import DestinationView
-from shared.registry.gate import Gate, Leases, Queue, Step, StepEnd
+from shared.registry.gate import Gate, Leases
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.queues import QueueView
 from shared.registry.receivers import beat
+from shared.registry.step import Queue, Step, StepEnd
 from shared.status import Status, StorageCounts
 from shared.tree import StorageTree
 from shared.worker_state import WorkerState

@@ -13,8 +13,8 @@ from typing import Any
 
 from shared.broker import celery_app
 from shared.job import JobState
-from shared.registry.gate import Queue
 from shared.registry.queues import queues
+from shared.registry.step import Queue
 from tests.support.destinations import Archive
 from tests.support.engine import Engine, Reply, Request
 from tests.support.gateway import REPOSITORY, Gateway

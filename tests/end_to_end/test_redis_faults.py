@@ -12,7 +12,8 @@ from deploy.system import free_port
 from shared.announce import dispatch_step
 from shared.broker import celery_app, publish
 from shared.job import JobState
-from shared.registry.gate import Gate, Leases, Queue
+from shared.registry.gate import Gate, Leases
+from shared.registry.step import Queue
 from shared.registry.views import find_job
 from tests.support.destinations import HOST, Archive
 from tests.support.gateway import Gateway

@@ -15,7 +15,8 @@ from deploy.system import free_port
 from shared.announce import AnnounceError, connect, dispatch_step
 from shared.broker import celery_app, task_name
 from shared.registry.connection import connect as connect_redis
-from shared.registry.gate import Gate, Priority, Queue, Step, StepEnd
+from shared.registry.gate import Gate
+from shared.registry.step import Priority, Queue, Step, StepEnd
 from shared.settings import Settings
 from shared.settings.sections import Redis as RedisSection
 from shared.step_line import StepLine

@@ -9,7 +9,7 @@ from shared.announce import dispatch_step
 from shared.delivery import ASSOCIATION_FILE, Association, read_delivery
 from shared.ids import new_id
 from shared.job import Job, JobState
-from shared.registry.gate import StepEnd
+from shared.registry.step import StepEnd
 from tests.support.samples import data_set_of, identified
 from tests.workers.faults import Killer
 from tests.workers.site import Given, Site

@@ -20,8 +20,9 @@ from shared.job_steps import export_step, pipeline_step
 from shared.part10 import FileMeta, encode_head
 from shared.registry import keys
 from shared.registry.connection import connect
-from shared.registry.gate import Gate, Grant, Queue, Run, Step, StepEnd
+from shared.registry.gate import Gate
 from shared.registry.jobs import JobRecords
+from shared.registry.step import Grant, Queue, Run, Step, StepEnd
 from shared.settings import load
 from shared.step_line import StepLine
 from shared.tree import StorageTree, ids_in

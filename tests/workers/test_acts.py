@@ -11,7 +11,7 @@ from shared.ids import new_id
 from shared.job import STATE_FILE, DestinationState, Job, JobState
 from shared.job_steps import export_step, pipeline_step
 from shared.registry.failed_jobs import failed_jobs
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from shared.registry.views import find_job, history
 from tests.support.waiting import wait_for
 from tests.workers.faults import kills

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from shared.acts import JobActs
 from shared.job import Job, JobState, Result
 from shared.job_steps import pipeline_step
-from shared.registry.gate import Queue
 from shared.registry.queues import queues
+from shared.registry.step import Queue
 from shared.registry.views import find_job, history
 from tests.support.engine import Engine, Reply, Request
 from tests.support.waiting import wait_for

@@ -19,7 +19,7 @@ from shared.job import JobState
 from shared.locked_file import LockedFile
 from shared.quarantine import QUARANTINE_FILE, read_quarantined
 from shared.registry import keys
-from shared.registry.gate import Step
+from shared.registry.step import Step
 from shared.registry.views import find_job, history, list_jobs
 from tests.support.samples import data_set_of, sample_file
 from tests.workers.faults import Killer, kill_process, kills

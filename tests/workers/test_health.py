@@ -13,7 +13,7 @@ from redis import Redis, RedisError
 from deploy.embedded_server import EmbeddedServer
 from shared.registry import keys
 from shared.registry.connection import connect
-from shared.registry.gate import Queue, Step
+from shared.registry.step import Queue, Step
 from shared.registry.workers import workers
 from tests.workers.site import Site
 from workers.canary import Canary

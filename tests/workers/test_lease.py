@@ -6,7 +6,8 @@ import pytest
 from redis.exceptions import ConnectionError
 
 from shared.registry import keys
-from shared.registry.gate import Queue, Run, Step, Verdict
+from shared.registry.gate import Verdict
+from shared.registry.step import Queue, Run, Step
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
 from workers import lease as lease_module

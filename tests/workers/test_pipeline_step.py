@@ -12,7 +12,7 @@ import pytest
 from shared.acts import JobActs
 from shared.job import JobState, Result
 from shared.job_steps import pipeline_step
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from shared.registry.views import JobView, find_job, history
 from tests.support.file_systems import needs_tmpfs, tmpfs
 from tests.support.waiting import wait_for

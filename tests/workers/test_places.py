@@ -3,7 +3,7 @@ from contextlib import AbstractContextManager
 
 from shared.ids import new_id
 from shared.locked_file import LockedFile
-from shared.registry.gate import Queue, Step
+from shared.registry.step import Queue, Step
 from tests.workers.site import Given, Site
 from workers.places import Places, caps, nothing_runs
 from workers.sent_log import SentLog

@@ -18,7 +18,7 @@ from shared.job_steps import export_step, pipeline_step
 from shared.locked_file import LockedFile
 from shared.quarantine import read_quarantined
 from shared.registry import keys
-from shared.registry.gate import Queue, Step, StepEnd
+from shared.registry.step import Queue, Step, StepEnd
 from shared.registry.views import find_job
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site

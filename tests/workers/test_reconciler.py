@@ -10,7 +10,7 @@ from shared.job import STATE_FILE, DestinationState, Job, JobState
 from shared.job_folder import JobFolder
 from shared.job_steps import export_step
 from shared.registry import keys
-from shared.registry.gate import Queue, StepEnd
+from shared.registry.step import Queue, StepEnd
 from shared.registry.views import find_job, list_jobs
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site

@@ -9,7 +9,7 @@ import pytest
 from shared.delivery import DELIVERY_FILE
 from shared.job import STATE_FILE, DestinationState, JobState
 from shared.job_steps import pipeline_step
-from shared.registry.gate import StepEnd
+from shared.registry.step import StepEnd
 from shared.registry.views import UnknownJobError, find_job, list_jobs
 from tests.workers.faults import kills
 from tests.workers.pacs import Pacs

@@ -6,7 +6,7 @@ from celery.exceptions import Ignore, Retry
 from structlog.testing import capture_logs
 
 from shared.registry import keys
-from shared.registry.gate import Grant, Queue, Step, StepEnd
+from shared.registry.step import Grant, Queue, Step, StepEnd
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
 from workers.context import WorkerContext

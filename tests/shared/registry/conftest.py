@@ -1,7 +1,8 @@
 import pytest
 from redis import Redis
 
-from shared.registry.gate import Gate, Queue
+from shared.registry.gate import Gate
+from shared.registry.step import Queue
 from tests.shared.registry.steps import BRIEF, LONG
 
 

@@ -10,7 +10,8 @@ import threading
 from redis import Redis
 
 from shared.registry.connection import connect
-from shared.registry.gate import Gate, StepEnd
+from shared.registry.gate import Gate
+from shared.registry.step import StepEnd
 from tests.shared.registry.steps import LONG, QUEUE
 
 THREADS = 3

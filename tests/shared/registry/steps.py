@@ -2,7 +2,8 @@
 
 from redis import Redis
 
-from shared.registry.gate import Gate, Grant, Leases, Priority, Queue, Run, Step, StepEnd
+from shared.registry.gate import Gate, Leases
+from shared.registry.step import Grant, Priority, Queue, Run, Step, StepEnd
 from tests.support.waiting import wait_for
 
 LONG = Leases(granted=60, running=60)

@@ -12,7 +12,8 @@ from deploy.embedded_server import EmbeddedServer
 from deploy.system import free_port
 from shared.registry import keys
 from shared.registry.connection import connect
-from shared.registry.gate import Gate, Leases, Queue
+from shared.registry.gate import Gate, Leases
+from shared.registry.step import Queue
 from tests.shared.registry.steps import QUEUE, step
 
 

@@ -3,7 +3,8 @@
 import pytest
 from redis import Redis
 
-from shared.registry.gate import Gate, Priority, Queue, StepEnd, Verdict
+from shared.registry.gate import Gate, Verdict
+from shared.registry.step import Priority, Queue, StepEnd
 from tests.shared.registry.steps import (
     LANE,
     QUEUE,

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 from redis import Redis
 
 from shared.registry import keys
-from shared.registry.gate import Gate, Grant, Leases, Priority, Run, Step, StepEnd, Verdict
+from shared.registry.gate import Gate, Leases, Verdict
+from shared.registry.step import Grant, Priority, Run, Step, StepEnd
 from tests.shared.registry.steps import QUEUE, server_time
 
 EVER = Leases(granted=600, running=600)

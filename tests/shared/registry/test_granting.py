@@ -5,7 +5,8 @@ from redis import Redis
 
 from shared.registry import gate as gate_module
 from shared.registry import keys
-from shared.registry.gate import Gate, Priority, Queue, StepEnd, Verdict
+from shared.registry.gate import Gate, Verdict
+from shared.registry.step import Priority, Queue, StepEnd
 from tests.shared.registry.steps import (
     LANE,
     QUEUE,

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from redis import Redis
 
-from shared.registry.gate import Gate, Priority, StepEnd, Verdict
+from shared.registry.gate import Gate, Verdict
+from shared.registry.step import Priority, StepEnd
 from tests.shared.registry.steps import (
     BRIEF,
     LANE,

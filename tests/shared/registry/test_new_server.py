@@ -10,7 +10,8 @@ from redis import Redis
 from deploy.embedded_server import EmbeddedServer
 from shared.registry import keys
 from shared.registry.connection import connect
-from shared.registry.gate import Gate, StepEnd, Verdict
+from shared.registry.gate import Gate, Verdict
+from shared.registry.step import StepEnd
 from tests.shared.registry.steps import (
     BRIEF,
     LANE,

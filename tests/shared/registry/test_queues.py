@@ -3,8 +3,9 @@ from datetime import UTC, datetime
 
 from redis import Redis
 
-from shared.registry.gate import Gate, Leases, Priority, Queue, Step, StepEnd
+from shared.registry.gate import Gate, Leases
 from shared.registry.queues import QueueView, queues
+from shared.registry.step import Priority, Queue, Step, StepEnd
 from shared.registry.views import count_jobs
 from tests.support.waiting import wait_for
 

@@ -5,8 +5,9 @@ from redis import Redis
 
 from shared.job import JobState
 from shared.registry import keys
-from shared.registry.gate import Gate, StepEnd, Verdict
+from shared.registry.gate import Gate, Verdict
 from shared.registry.jobs import JobRecords
+from shared.registry.step import StepEnd
 from tests.shared.registry.jobs import job
 from tests.shared.registry.steps import done, granted_ids, started, step
 

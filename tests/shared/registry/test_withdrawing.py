@@ -4,7 +4,8 @@ import pytest
 from redis import Redis
 
 from shared.registry import keys
-from shared.registry.gate import Gate, StepEnd, Verdict
+from shared.registry.gate import Gate, Verdict
+from shared.registry.step import StepEnd
 from tests.shared.registry.steps import (
     LANE,
     QUEUE,

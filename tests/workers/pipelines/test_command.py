@@ -16,7 +16,7 @@ from shared.job_folder import Attempt, JobFolder
 from shared.job_steps import pipeline_step
 from shared.locked_file import LockedFile
 from shared.registry import keys
-from shared.registry.gate import Queue
+from shared.registry.step import Queue
 from shared.settings.sections import CommandPipeline
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site

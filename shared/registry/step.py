@@ -1,0 +1,60 @@
+"""A step, and what the gate says of it."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Queue(StrEnum):
+    """Where granted steps are published; workers announce their places for each."""
+
+    DISPATCH = "dispatch"
+    PIPELINE = "pipeline"
+    EXPORT = "export"
+
+
+class Priority(IntEnum):
+    STAT = 0
+    NORMAL = 1
+    LOW = 2
+
+    @classmethod
+    def named(cls, name: str) -> "Priority":
+        return cls[name.upper()]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to run. Steps of a lane share a cap; lanes of a queue share its workers."""
+
+    id: str
+    queue: Queue
+    lane: str
+    job: str = ""
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A step that may start: to be published as a Celery message."""
+
+    step_id: str
+    token: str
+    attempts: int  # that came before
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A step that was started: the right to run it, and to say how it ended."""
+
+    step: Step
+    token: str
+    caller: str
+    attempt: int
+    breaks: int  # starts, this one included, that came to no end that the step's body foresaw
+
+
+class StepEnd(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+    RETRYING = "retrying"
+    WITHDRAWN = "withdrawn"  # there was nothing to do: it may be submitted anew
