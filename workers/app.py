@@ -10,7 +10,7 @@ from workers.canary import Canary
 from workers.context import WorkerContext
 from workers.dispatch import dispatch
 from workers.events import Events
-from workers.export import export
+from workers.exports.step import export
 from workers.finish_task import add_finish_task
 from workers.pipeline_step import run_pipeline
 from workers.step_runner import Body, StepFailedError, run_step

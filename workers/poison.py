@@ -11,9 +11,9 @@ from shared.quarantine import quarantine
 from shared.registry.step import Queue, Step
 from workers.advance import advance
 from workers.context import WorkerContext
+from workers.exports.sent_log import SentLog
+from workers.exports.store_status import Verdict
 from workers.outcome import Failed, NothingToDo, Outcome, TryAgain
-from workers.sent_log import SentLog
-from workers.store_status import Verdict
 
 log = structlog.get_logger()
 

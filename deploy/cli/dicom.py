@@ -11,17 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deploy.cli.common import ExitCode, fail, invocation
 from shared.part10 import NotPart10Error, read_file_meta
 from shared.sop_classes import name_of
-from workers.outgoing import Outgoing, by_association, outgoing_in
-from workers.scu import (
-    VERIFICATION_CONTEXT,
-    Caller,
-    NotAcceptedError,
-    Peer,
-    ScuError,
-    associate,
-    contexts_for,
-)
-from workers.store_status import Verdict, judge
+from workers.exports.outgoing import Outgoing, by_association, outgoing_in
+from workers.exports.store_status import Verdict, judge
+from workers.scu.association import associate
+from workers.scu.contexts import VERIFICATION_CONTEXT, contexts_for
+from workers.scu.errors import NotAcceptedError, ScuError
+from workers.scu.peer import Caller, Peer
 
 
 def echo(

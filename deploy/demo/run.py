@@ -21,9 +21,12 @@ from shared.job import DestinationState, JobState
 from shared.registry.connection import connect
 from shared.registry.views import JobView, list_jobs
 from shared.settings import Settings
-from workers.outgoing import Outgoing, outgoing_in
-from workers.scu import Caller, Peer, ScuError, associate, contexts_for
-from workers.store_status import Verdict, judge
+from workers.exports.outgoing import Outgoing, outgoing_in
+from workers.exports.store_status import Verdict, judge
+from workers.scu.association import associate
+from workers.scu.contexts import contexts_for
+from workers.scu.errors import ScuError
+from workers.scu.peer import Caller, Peer
 
 _ASSOCIATIONS = 3
 _DEADLINE = 60.0  # seconds for any one step

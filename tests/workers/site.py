@@ -29,7 +29,7 @@ from shared.tree import StorageTree, ids_in
 from tests.support.samples import CT, EXPLICIT, data_set
 from workers.context import LiveSettings, WorkerContext
 from workers.dispatch import dispatch
-from workers.export import export
+from workers.exports.step import export
 from workers.lease import Lease
 from workers.outcome import Done, Failed, HandedOver, NothingToDo, Outcome, TryAgain
 from workers.pipeline_step import run_pipeline

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.site import Body, Given, Site
-from workers.export import export
+from workers.exports.step import export
 from workers.lease import StepWithdrawnError
 from workers.outcome import Done, Failed
 from workers.pipeline_step import run_pipeline

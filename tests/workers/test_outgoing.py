@@ -4,7 +4,7 @@ import pytest
 
 from shared.part10 import FileMeta, NotPart10Error
 from tests.workers.site import Given, write_instance
-from workers.outgoing import Outgoing, by_association, outgoing_in
+from workers.exports.outgoing import Outgoing, by_association, outgoing_in
 
 
 def outgoing(name: str, pair: int) -> Outgoing:

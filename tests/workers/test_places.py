@@ -5,8 +5,8 @@ from shared.ids import new_id
 from shared.locked_file import LockedFile
 from shared.registry.step import Queue, Step
 from tests.workers.site import Given, Site
+from workers.exports.sent_log import SentLog
 from workers.places import Places, caps, nothing_runs
-from workers.sent_log import SentLog
 
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 STEP = Step("a-step", Queue.DISPATCH, "dispatch")

@@ -24,7 +24,7 @@ from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
 from workers.context import WorkerContext
 from workers.dispatch import dispatch
-from workers.export import export
+from workers.exports.step import export
 from workers.lease import Lease
 from workers.outcome import Outcome, TryAgain
 from workers.pipeline_step import run_pipeline

@@ -31,18 +31,10 @@ from tests.support.waiting import wait_for
 from tests.workers.pacs import Pacs
 from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Given, write_instance
-from workers.scu import (
-    VERIFICATION_CONTEXT,
-    AssociationLostError,
-    Caller,
-    ConnectError,
-    NotAcceptedError,
-    Peer,
-    RejectedError,
-    ScuAssociation,
-    associate,
-    contexts_for,
-)
+from workers.scu.association import ScuAssociation, associate
+from workers.scu.contexts import VERIFICATION_CONTEXT, contexts_for
+from workers.scu.errors import AssociationLostError, ConnectError, NotAcceptedError, RejectedError
+from workers.scu.peer import Caller, Peer
 
 STORESCP = shutil.which("storescp", path="/usr/local/bin:/usr/bin")  # pynetdicom has one as well
 CALLER = Caller("PENSTOCK", "1.2.3.4.5", "TESTED 1", 131072, 5, 10)

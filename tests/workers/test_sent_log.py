@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.sent_log import Sent, SentLog
-from workers.store_status import Verdict
+from workers.exports.sent_log import Sent, SentLog
+from workers.exports.store_status import Verdict
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from workers.store_status import Verdict, judge
+from workers.exports.store_status import Verdict, judge
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,13 @@
 """The SCU: one association as requestor, blocking, synchronous, with a deadline on every wait."""
 
-import mmap
-import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from shared.part10 import FileMeta
-from shared.settings import Settings
 from shared.sop_classes import VERIFICATION
 from shared.upper_layer.association import Requestor
 from shared.upper_layer.dimse import EchoRequest, EchoResponse, Message, StoreRequest, StoreResponse
@@ -24,84 +20,22 @@ from shared.upper_layer.events import (
     MessageReceived,
     ReleaseConfirmed,
 )
-from shared.upper_layer.pdu import Abort, AssociateReject, AssociateRequest, ProposedContext
+from shared.upper_layer.pdu import Abort, AssociateRequest, ProposedContext
 from shared.upper_layer.state import State
 from shared.upper_layer.user_information import UserInformation
-
-IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-MAX_CONTEXTS = 128  # odd ids from 1 to 255, PS3.8 9.3.2.2
+from workers.scu.content import mapped, rest_of
+from workers.scu.contexts import IMPLICIT_VR_LITTLE_ENDIAN
+from workers.scu.errors import (
+    AssociationLostError,
+    ConnectError,
+    NotAcceptedError,
+    RejectedError,
+    in_words,
+)
+from workers.scu.peer import Caller, Peer
 
 _BUFFERS_AT_ONCE = 512  # under IOV_MAX of every system
 _WINDOW = 8 << 20  # bytes of a data set handed down at once; even, PS3.8 E.1
-
-
-class ScuError(Exception):
-    """The send cannot go on; what was not confirmed has to be sent again."""
-
-
-class ConnectError(ScuError):
-    """No TCP connection to the peer."""
-
-
-class RejectedError(ScuError):
-    """The peer answered with A-ASSOCIATE-RJ."""
-
-    def __init__(self, reject: AssociateReject) -> None:
-        super().__init__(reject.describe())
-        self.reject = reject
-
-
-class AssociationLostError(ScuError):
-    """Aborted, reset, silent past the deadline, or against the protocol."""
-
-
-class NotAcceptedError(Exception):
-    """The peer took no presentation context for this SOP class in this transfer syntax."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    ae_title: str
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who we are as a requestor, and how long we wait (seconds)."""
-
-    ae_title: str
-    implementation_class_uid: str
-    implementation_version_name: str
-    max_pdu_length: int
-    connect_timeout: float
-    response_timeout: float
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Caller":
-        return cls(
-            settings.exporter.ae_title,
-            settings.dicom.implementation_class_uid,
-            settings.dicom.implementation_version_name,
-            settings.dicom.max_pdu_length,
-            settings.exporter.connect_timeout,
-            settings.exporter.response_timeout,
-        )
-
-
-def contexts_for(metas: Iterable[FileMeta]) -> tuple[ProposedContext, ...]:
-    """A presentation context for each pair of SOP class and transfer syntax.
-
-    An acceptor takes one transfer syntax of a context, and nothing here is ever transcoded.
-    """
-    pairs = dict.fromkeys((meta.sop_class_uid, meta.transfer_syntax_uid) for meta in metas)
-    return tuple(
-        ProposedContext(2 * index + 1, sop_class, (transfer_syntax,))
-        for index, (sop_class, transfer_syntax) in enumerate(pairs)
-    )
-
-
-VERIFICATION_CONTEXT = ProposedContext(1, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,))
 
 
 @contextmanager
@@ -126,7 +60,9 @@ def associate(
     try:
         sock = socket.create_connection((peer.host, peer.port), timeout=caller.connect_timeout)
     except OSError as error:
-        raise ConnectError(f"no connection to {peer.host}:{peer.port}: {_words(error)}") from error
+        raise ConnectError(
+            f"no connection to {peer.host}:{peer.port}: {in_words(error)}"
+        ) from error
     with sock:
         # Headers and data go out in one call each; Nagle would hold them against delayed ACKs.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -182,7 +118,7 @@ class ScuAssociation:
             )
         request = StoreRequest(self._message_id(), meta.sop_class_uid, meta.sop_instance_uid)
         context_id = self._context(meta)
-        with _mapped(path) as content, content[meta.data_set_offset :] as data_set:
+        with mapped(path) as content, content[meta.data_set_offset :] as data_set:
             self._send([self._protocol.send_command(context_id, request)])
             self._send_data_set(context_id, data_set)
         response = self._response_to(request.message_id)
@@ -243,7 +179,7 @@ class ScuAssociation:
                 sent = self._socket.sendmsg(buffers)
                 buffers = rest_of(buffers, sent)
         except OSError as error:
-            raise AssociationLostError(f"sending failed: {_words(error)}") from error
+            raise AssociationLostError(f"sending failed: {in_words(error)}") from error
 
     def _response_to(self, message_id: int) -> Message:
         event = self._next_event()
@@ -266,7 +202,7 @@ class ScuAssociation:
         except ProtocolError as error:
             raise AssociationLostError(f"the peer broke the protocol: {error}") from error
         except OSError as error:
-            raise AssociationLostError(f"no answer: {_words(error)}") from error
+            raise AssociationLostError(f"no answer: {in_words(error)}") from error
         return event
 
 
@@ -274,29 +210,3 @@ def _unexpected(event: Event) -> AssociationLostError:
     if isinstance(event, Aborted):
         return AssociationLostError(Abort(event.source, event.reason).describe())
     return AssociationLostError(f"the peer sent {type(event).__name__} out of turn")
-
-
-def _words(error: OSError) -> str:
-    return "timed out" if isinstance(error, TimeoutError) else error.strerror or str(error)
-
-
-def rest_of(buffers: list[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
-    """What remains of the buffers after the first `sent` bytes."""
-    for index, buffer in enumerate(buffers):
-        if sent < len(buffer):
-            return [memoryview(buffer)[sent:], *buffers[index + 1 :]]
-        sent -= len(buffer)
-    return []
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[memoryview]:
-    """A file's bytes by way of the page cache: a data set of gigabytes costs no memory of ours."""
-    with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            yield memoryview(b"")
-            return
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        with memoryview(content) as view:
-            yield view
-        content.close()

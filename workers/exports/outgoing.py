@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.part10 import FileMeta, read_file_meta
 from shared.result_files import result_instances
-from workers.scu import MAX_CONTEXTS
+from workers.scu.contexts import MAX_CONTEXTS
 
 
 @dataclass(frozen=True, slots=True)

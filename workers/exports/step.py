@@ -14,20 +14,15 @@ from shared.settings.sections import Destination
 from workers.advance import advance
 from workers.backoff import full_jitter
 from workers.context import WorkerContext
+from workers.exports.outgoing import Outgoing, by_association, outgoing_in
+from workers.exports.sent_log import SentLog
+from workers.exports.store_status import Verdict, judge
 from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.outcome import Done, Failed, Outcome, TryAgain
-from workers.outgoing import Outgoing, by_association, outgoing_in
-from workers.scu import (
-    Caller,
-    Peer,
-    RejectedError,
-    ScuAssociation,
-    ScuError,
-    associate,
-    contexts_for,
-)
-from workers.sent_log import SentLog
-from workers.store_status import Verdict, judge
+from workers.scu.association import ScuAssociation, associate
+from workers.scu.contexts import contexts_for
+from workers.scu.errors import RejectedError, ScuError
+from workers.scu.peer import Caller, Peer
 from workers.tried import Try
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from shared.locked_file import LockedFile
 from shared.sent_line import BEGUN, NO_STATUS, ROUND, SentLine, sent_lines, whole_lines
-from workers.store_status import Verdict
+from workers.exports.store_status import Verdict
 
 _FINAL = {Verdict.DELIVERED, Verdict.WARNING, Verdict.FAILED}
 

@@ -1,0 +1,1 @@
+"""The service class user: associations as requestor, blocking and synchronous."""
