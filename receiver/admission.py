@@ -9,7 +9,7 @@ from shared import ae_title
 from shared.settings import Settings
 from shared.settings.fields import caller_matches
 from shared.settings.sections import AeTitleEntry, Receiver, Tls
-from shared.sop_classes import VERIFICATION, is_storage
+from shared.sop_classes import is_storage
 from shared.upper_layer.pdu import APPLICATION_CONTEXT, AssociateRequest
 
 _PROTOCOL_VERSION_1: Final = 1  # bit 0; the other bits are not tested (PS3.8 table 9-11)
@@ -82,11 +82,6 @@ def admit(
         if load.storage_full:
             return STORAGE_FULL
     return Admitted(entry)
-
-
-def supports(abstract_syntax: str) -> bool:
-    """Whether a presentation context for this SOP class is accepted."""
-    return abstract_syntax == VERIFICATION or is_storage(abstract_syntax)
 
 
 def _called(title: str, settings: Settings) -> AeTitleEntry | None:

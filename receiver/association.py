@@ -1,4 +1,4 @@
-"""One association from the A-ASSOCIATE-RQ to its end: receives, answers, commits or rolls back."""
+"""One association from the A-ASSOCIATE-RQ to its end: admitted, released or aborted."""
 
 import time
 from contextlib import suppress
@@ -8,48 +8,24 @@ from typing import Literal
 
 import structlog
 
-from receiver.admission import AT_LIMIT, Admitted, Refused, admit, supports
-from receiver.allowance import Allowance
-from receiver.commit import commit, roll_back
+from receiver.admission import AT_LIMIT, Admitted, Refused, admit
+from receiver.buffers import ReceiveBuffer
+from receiver.commit import commit, end_unreleased
 from receiver.connection import Connection, ConnectionEndedError, ConnectionLostError
+from receiver.message_exchange import MessageExchange
+from receiver.negotiation import answer
 from receiver.patience import Patience
 from receiver.record import association_record, log_end
 from receiver.services import Services
-from receiver.store import DataSet, PassedOver, begin_store
 from receiver.transaction import Transaction
 from shared.ended_association import EndedAssociation
 from shared.ids import new_id
 from shared.settings.sections import AeTitleEntry
 from shared.upper_layer.association import Acceptor
-from shared.upper_layer.dimse import (
-    CancelRequest,
-    EchoRequest,
-    EchoResponse,
-    Message,
-    Response,
-    StoreRequest,
-    StoreResponse,
-    UnsupportedRequest,
-    UnsupportedResponse,
-)
-from shared.upper_layer.errors import AbortReason, ProtocolError
-from shared.upper_layer.events import (
-    Aborted,
-    AssociateRequested,
-    DataEnded,
-    DataFragment,
-    Event,
-    MessageReceived,
-    ReleaseRequested,
-)
-from shared.upper_layer.negotiation import answer_contexts, answer_roles
+from shared.upper_layer.errors import ProtocolError
+from shared.upper_layer.events import Aborted, AssociateRequested, Event, ReleaseRequested
 from shared.upper_layer.pdu import Abort, AssociateRequest
 from shared.upper_layer.state import State
-from shared.upper_layer.status import Status
-from shared.upper_layer.user_information import UserInformation
-
-_FIRST_BUFFER = 16 << 10  # enough for one that sends no instances
-_OWN_BUFFER = 64 << 10
 
 log = structlog.get_logger()
 
@@ -66,21 +42,17 @@ class Association:
 
     def __init__(self, services: Services, connection: Connection) -> None:
         settings = services.settings
-        dicom = settings.dicom
         self.id = new_id()
         self._services = services
         self._settings = settings
         self._connection = connection
-        self._acceptor = Acceptor(dicom.max_pdu_length)
+        self._acceptor = Acceptor(settings.dicom.max_pdu_length)
         self._patience = Patience(settings.receiver)
-        self._buffer = bytearray(_FIRST_BUFFER)
-        self._borrowed: bytearray | None = None  # in place of our own, within a data set
+        self._buffer = ReceiveBuffer(services.buffers)
         self._began = time.monotonic()
         self._request: AssociateRequest | None = None
-        self._entry: AeTitleEntry | None = None  # set once admitted, as is the transaction
-        self._transaction: Transaction | None = None
         self._holds_slot = False
-        self._data_set: DataSet | None = None  # set within one
+        self._exchange: MessageExchange | None = None  # set once admitted
 
     def run(self) -> None:
         end = End("aborted", "internal error", "us")
@@ -102,8 +74,9 @@ class Association:
             raise
         finally:
             self._free_slot()
-            self._give_back()
-            self._settle(end)
+            self._buffer.give_back()
+            if self._exchange is not None:
+                self._settle(self._exchange, end)
             self._connection.associated = False
             self._connection.close()
             self._report(end)
@@ -111,9 +84,9 @@ class Association:
     def _converse(self) -> End:
         while True:
             limit = self._patience.limit(time.monotonic() - self._began)
-            buffer = self._borrowed or self._buffer
-            count, waited = self._connection.receive_into(buffer, limit)
-            if end := self._take(memoryview(buffer)[:count]):
+            memory = self._buffer.memory
+            count, waited = self._connection.receive_into(memory, limit)
+            if end := self._take(memoryview(memory)[:count]):
                 return end
             self._patience.received(waited, self._acceptor.pdu_under_way)
             if self._acceptor.mid_message:  # else the answer was one
@@ -121,37 +94,23 @@ class Association:
 
     def _take(self, data: memoryview) -> End | None:
         for event in self._acceptor.receive(data):
-            if isinstance(event, DataFragment):
-                assert self._data_set is not None
-                self._data_set.add(event.payload)
-            elif end := self._handle(event):
+            if self._exchange is not None and self._exchange.take(event):
+                continue
+            if end := self._handle(event):
                 return end
-        if self._data_set is not None:
-            self._data_set.flush()  # the buffer is about to be filled anew
-            if len(self._buffer) < _OWN_BUFFER:
-                self._buffer = bytearray(_OWN_BUFFER)
-            self._borrowed = self._borrowed or self._services.buffers.borrow()
+        if self._exchange is not None and self._exchange.within_data_set:
+            self._exchange.flush()  # the buffer is about to be filled anew
+            self._buffer.enlarge()
         else:
-            self._give_back()
+            self._buffer.give_back()
         return None
-
-    def _give_back(self) -> None:
-        if self._borrowed is not None:
-            self._services.buffers.give_back(self._borrowed)
-            self._borrowed = None
 
     def _handle(self, event: Event) -> End | None:
         match event:
             case AssociateRequested(request):
                 return self._negotiate(request)
-            case MessageReceived(context_id, message):
-                self._begin_message(context_id, message)
-            case DataEnded(context_id):
-                assert self._data_set is not None
-                response = self._end_data_set(self._data_set)
-                self._respond(context_id, response)
-            case ReleaseRequested():
-                return self._release()
+            case ReleaseRequested() if self._exchange is not None:
+                return self._release(self._exchange)
             case Aborted(source, reason):
                 words = f"by the peer: {Abort(source, reason).describe()}"
                 return End("aborted", words, "peer")
@@ -175,82 +134,36 @@ class Association:
             return End("refused", f"{cause} {decision.words}", cause)
         self._holds_slot = True
         self._connection.associated = True
-        self._entry = decision.ae_title
         self._patience.associated()
-        self._transaction = Transaction(
-            association_record(
-                self.id,
-                self._services.incoming.receiver,
-                request,
-                self._connection.peer_address,
-                decision.ae_title,
-                self._settings,
-            ),
-            self._services.incoming,
-            self._services.syncs.batch(),
-            self._settings.storage.durability,
+        self._exchange = MessageExchange(
+            self._services,
+            self._settings,
+            self._connection,
+            self._acceptor,
+            decision.ae_title,
+            self._transaction(request, decision.ae_title),
         )
-        # The asynchronous operations window is not answered: synchronous (PS3.7 D.3.3.3).
-        ours = UserInformation(
-            implementation_class_uid=self._settings.dicom.implementation_class_uid,
-            implementation_version_name=self._settings.dicom.implementation_version_name,
-            role_selections=answer_roles(request.user_information.role_selections, supports),
-        )
-        contexts = answer_contexts(request.presentation_contexts, supports)
-        self._connection.send(self._acceptor.accept(contexts, ours))
+        self._connection.send(self._acceptor.accept(*answer(request, self._settings.dicom)))
         return None
 
-    def _begin_message(self, context_id: int, message: Message) -> None:
-        match message:
-            case StoreRequest():
-                self._data_set = self._begin_store(context_id, message)
-            case EchoRequest(message_id):
-                self._respond(context_id, EchoResponse(message_id, Status.SUCCESS))
-            case CancelRequest():
-                pass  # it has no response, and nothing here takes long enough
-            case UnsupportedRequest(command_field, message_id, has_data_set):
-                response = UnsupportedResponse(
-                    message_id, command_field, Status.UNRECOGNIZED_OPERATION
-                )
-                if has_data_set:
-                    self._data_set = PassedOver(response)
-                else:
-                    self._respond(context_id, response)
-            case _:
-                raise ProtocolError("a response to nothing", AbortReason.UNEXPECTED_PDU_PARAMETER)
-
-    def _begin_store(self, context_id: int, request: StoreRequest) -> DataSet:
-        assert self._entry is not None
-        assert self._transaction is not None
-        return begin_store(
+    def _transaction(self, request: AssociateRequest, entry: AeTitleEntry) -> Transaction:
+        incoming = self._services.incoming
+        record = association_record(
+            self.id,
+            incoming.receiver,
             request,
-            self._acceptor.accepted[context_id].transfer_syntax,
-            self._transaction,
-            self._settings.dicom,
-            self._entry.ignored_sop_classes,
-            Allowance(self._settings.receiver, self._services.capacity),
+            self._connection.peer_address,
+            entry,
+            self._settings,
         )
+        syncs = self._services.syncs.batch()
+        return Transaction(record, incoming, syncs, self._settings.storage.durability)
 
-    def _end_data_set(self, data_set: DataSet) -> Response:
-        assert self._transaction is not None
-        before = self._transaction.size
-        response = data_set.end()
-        self._data_set = None
-        if isinstance(response, StoreResponse) and response.status is not None:
-            self._services.tally.responded(response.status, self._transaction.size - before)
-        return response
-
-    def _respond(self, context_id: int, response: Response) -> None:
-        self._connection.send(self._acceptor.respond(context_id, response))
-
-    def _release(self) -> End:
+    def _release(self, exchange: MessageExchange) -> End:
         """The commit point: the A-RELEASE-RP says that all is safe."""
-        if self._data_set is not None:
-            raise ProtocolError("A-RELEASE-RQ within a message", AbortReason.UNEXPECTED_PDU)
-        assert self._transaction is not None
         began = time.monotonic()
         try:
-            committed = commit(self._transaction, self._services.tree, "released")
+            committed = commit(exchange.transaction, self._services.tree, "released")
         except OSError as error:
             log.error("commit failed; the folder stays", id=self.id, error=error.strerror)
             self._connection.send_last(self._acceptor.abort())
@@ -261,27 +174,21 @@ class Association:
             self._connection.send(self._acceptor.release_response())
         if committed:
             self._services.tally.committed(time.monotonic() - began)
-            self._announce()
+            self._services.outbox.put(self.id, exchange.entry.priority)
         return End("released")
 
-    def _settle(self, end: End) -> None:
+    def _settle(self, exchange: MessageExchange, end: End) -> None:
         """Whatever ended the association, its transaction ends with it."""
-        if self._data_set is not None:
-            self._data_set.discard()
-        if self._transaction is None or self._entry is None or self._transaction.settled:
+        exchange.break_off()
+        transaction, entry = exchange.transaction, exchange.entry
+        if transaction.settled:
             return
-        tree, retention = self._services.tree, self._settings.storage.aborted_retention
+        storage = self._settings.storage
         try:
-            if self._entry.on_abort == "hold":
-                roll_back(self._transaction, tree, retention, end.words)
-            elif commit(self._transaction, tree, "aborted", end.words):
-                self._announce()
+            if end_unreleased(transaction, self._services.tree, entry, storage, end.words):
+                self._services.outbox.put(self.id, entry.priority)
         except OSError as error:
             log.error("not set apart; the folder stays", id=self.id, error=error.strerror)
-
-    def _announce(self) -> None:
-        assert self._entry is not None
-        self._services.outbox.put(self.id, self._entry.priority)
 
     def _free_slot(self) -> None:
         if self._holds_slot:
@@ -293,7 +200,7 @@ class Association:
         if self._request is None:
             log.debug("connection ended", peer=self._connection.peer_address, reason=end.words)
             return
-        kept = self._transaction
+        kept = self._exchange.transaction if self._exchange else None
         ended = EndedAssociation(
             id=self.id,
             receiver=self._services.incoming.receiver,

@@ -5,6 +5,7 @@ from typing import Literal
 from receiver.transaction import Transaction
 from shared import durable
 from shared.delivery import ABORTED_FILE, DELIVERY_FILE
+from shared.settings.sections import AeTitleEntry, Storage
 from shared.tree import StorageTree
 
 
@@ -38,6 +39,20 @@ def commit(
             target.rename(folder)
         raise
     return True
+
+
+def end_unreleased(
+    transaction: Transaction, tree: StorageTree, entry: AeTitleEntry, storage: Storage, reason: str
+) -> bool:
+    """Commits or rolls back what was not released, as its AE title says; whether it is committed.
+
+    Raises:
+        OSError: the private folder stays.
+    """
+    if entry.on_abort == "dispatch":
+        return commit(transaction, tree, "aborted", reason)
+    roll_back(transaction, tree, storage.aborted_retention, reason)
+    return False
 
 
 def roll_back(

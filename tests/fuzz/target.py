@@ -8,7 +8,8 @@ cannot be decoded, and an event too many: `run` raises for each of them.
 from collections.abc import Iterator
 from typing import Final
 
-from receiver.admission import supports
+from receiver.negotiation import answer
+from shared.settings.sections import Dicom
 from shared.upper_layer.association import Acceptor, Association, Requestor
 from shared.upper_layer.dimse import (
     EchoRequest,
@@ -31,7 +32,6 @@ from shared.upper_layer.events import (
     ReleaseConfirmed,
     ReleaseRequested,
 )
-from shared.upper_layer.negotiation import answer_contexts, answer_roles
 from shared.upper_layer.pdu import AssociateAccept, AssociateRequest, ProposedContext
 from shared.upper_layer.state import State
 from shared.upper_layer.user_information import UserInformation
@@ -50,6 +50,7 @@ REQUEST: Final = AssociateRequest(
     (ProposedContext(1, CT, (EXPLICIT,)), ProposedContext(3, VERIFICATION, (EXPLICIT,))),
     UserInformation(MAX_PDU_LENGTH, "1.2.3", "FUZZER"),
 )
+_DICOM: Final = Dicom()
 _OVER: Final = (Aborted, AssociateRejected, ReleaseConfirmed)
 
 Story = list[Event | bytes | AbortReason]
@@ -119,11 +120,7 @@ def _note(story: Story, event: Event) -> None:
 def _answer(acceptor: Acceptor, event: Event) -> bytes:
     match event:
         case AssociateRequested(request):
-            ours = UserInformation(
-                implementation_class_uid="1.2.4",
-                role_selections=answer_roles(request.user_information.role_selections, supports),
-            )
-            contexts = answer_contexts(request.presentation_contexts, supports)
+            contexts, ours = answer(request, _DICOM)
             encoded = acceptor.accept(contexts, ours)
             assert AssociateAccept.decode(encoded[6:]).presentation_contexts == contexts
             return encoded
