@@ -1,14 +1,18 @@
-"""What every test stands on: signals as usual, and a real Redis-compatible server to ask for."""
+"""What every test stands on: signals as usual; and what tests of several folders ask for."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
 from deploy.embedded_server import EmbeddedServer
 from shared.registry.connection import connect
+from tests.support.certificates import Hospital
+from tests.support.receivers import LocalReceiver, local_receiver
+from tests.workers.site import Site
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,3 +35,31 @@ def redis(redis_server: EmbeddedServer) -> Iterator[Redis]:
     with connect(redis_server.url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def make_site(
+    tmp_path: Path, redis: Redis, redis_server: EmbeddedServer
+) -> Iterator[Callable[..., Site]]:
+    """A function of settings' sections; every site shares the server, which is empty before."""
+    made: list[Site] = []
+
+    def make(**sections: Any) -> Site:
+        made.append(Site(tmp_path, redis_server.url, **sections))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.close()
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[LocalReceiver]:
+    """In this process."""
+    with local_receiver(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    return Hospital(tmp_path_factory.mktemp("certificates"))

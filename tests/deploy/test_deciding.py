@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
-from redis import Redis
 from typer.testing import CliRunner
 
 from deploy.cli.app import app
@@ -30,10 +28,8 @@ class Result:
 
 
 @pytest.fixture
-def site(tmp_path: Path, redis: Redis, redis_server: EmbeddedServer) -> Iterator[Site]:
-    site = Site(tmp_path, redis_server.url, redis={"url": redis_server.url})
-    yield site
-    site.close()
+def site(make_site: Callable[..., Site], redis_server: EmbeddedServer) -> Site:
+    return make_site(redis={"url": redis_server.url})
 
 
 @pytest.fixture

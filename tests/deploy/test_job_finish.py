@@ -12,7 +12,6 @@ from deploy.cli.app import app
 from shared.job import JobState
 from shared.registry.views import history
 from tests.support.engine import Engine, Reply
-from tests.workers.conftest import make_site  # noqa: F401 (a fixture)
 from tests.workers.site import Given, Site
 from workers.outcome import HandedOver
 
@@ -25,7 +24,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def site(
-    make_site: Callable[..., Site],  # noqa: F811
+    make_site: Callable[..., Site],
     engine: Engine,
     redis_server: Any,
     tmp_path: Path,

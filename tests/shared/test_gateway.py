@@ -29,20 +29,19 @@ DOWN = {"ae_title": "DOWN", "host": HOST, "port": 1}
 
 @pytest.fixture
 def make(
-    tmp_path: Path, redis: Redis, redis_server: EmbeddedServer
+    make_site: Callable[..., Site], redis_server: EmbeddedServer
 ) -> Iterator[Callable[..., tuple[Site, Gateway]]]:
     """A site with these sections, and a gateway that asks about it."""
-    made: list[Any] = []
+    made: list[Gateway] = []
 
     def make(**sections: Any) -> tuple[Site, Gateway]:
-        site = Site(tmp_path, redis_server.url, **sections)
-        gateway = Gateway.of(site.context.settings, redis_server.url)
-        made.extend((gateway, site))
-        return site, gateway
+        site = make_site(**sections)
+        made.append(Gateway.of(site.context.settings, redis_server.url))
+        return site, made[-1]
 
     yield make
-    for each in made:
-        each.close()
+    for gateway in made:
+        gateway.close()
 
 
 def exporting_to(pacs: Pacs | None, kind: dict[str, Any]) -> dict[str, Any]:

@@ -1,26 +1,9 @@
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from redis import Redis
 
 from tests.workers.pacs import Pacs
 from tests.workers.site import Site
-
-
-@pytest.fixture
-def make_site(tmp_path: Path, redis: Redis, redis_server: Any) -> Iterator[Callable[..., Site]]:
-    """A function of settings' sections; every site shares the server, which is empty before."""
-    made: list[Site] = []
-
-    def make(**sections: Any) -> Site:
-        made.append(Site(tmp_path, redis_server.url, **sections))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
 
 
 @pytest.fixture

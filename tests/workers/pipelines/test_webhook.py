@@ -319,11 +319,6 @@ def test_a_result_that_is_no_dicom_file_fails_the_job(make_job: MakeJob) -> None
 # TLS
 
 
-@pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
-    return Hospital(tmp_path_factory.mktemp("certificates"))
-
-
 def https(hospital: Hospital) -> ssl.SSLContext:
     """An engine that asks for a certificate, too."""
     context = ssl.create_default_context(
