@@ -1,30 +1,20 @@
 """`penstock aborted`, `penstock quarantine` and `penstock recover`: words and exit codes."""
 
-import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import pytest
 import tomli_w
-from typer.testing import CliRunner
 
-from deploy.cli.app import app
 from deploy.embedded_server import EmbeddedServer
 from shared.job import STATE_FILE
+from tests.support import command
+from tests.support.command import Ran
 from tests.workers.kept import aborted_delivery, names, quarantined_delivery
 from tests.workers.site import Given, Site
 
-
-@dataclass
-class Result:
-    code: int
-    said: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.said)
+Penstock = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -33,15 +23,9 @@ def site(make_site: Callable[..., Site], redis_server: EmbeddedServer) -> Site:
 
 
 @pytest.fixture
-def penstock(site: Site) -> Callable[..., Result]:
-    def run(*words: str) -> Result:
-        done = CliRunner().invoke(app, ["-c", str(site.file), *words])
-        return Result(done.exit_code, done.output)
-
-    return run
-
-
-Penstock = Callable[..., Result]
+def penstock(site: Site) -> Penstock:
+    """The command, with this site's settings."""
+    return partial(command.penstock, "-c", site.file)
 
 
 def test_aborted_deliveries_are_listed_and_shown(site: Site, penstock: Penstock) -> None:

@@ -1,17 +1,12 @@
 """`penstock jobs retry`, `cancel`, `hold`, `release`: words and exit codes for scripts."""
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tomli_w
 from redis import Redis
-from typer.testing import CliRunner
 
-from deploy.cli.app import app
 from deploy.embedded_server import EmbeddedServer
 from shared.ids import new_id
 from shared.job import DestinationEnd, DestinationState, Job, JobState, Result
@@ -20,25 +15,15 @@ from shared.registry.jobs import JobRecords
 from shared.registry.views import find_job, history
 from shared.tree import StorageTree
 from tests.shared.registry.jobs import job
+from tests.support import command
+from tests.support.command import Ran
 
 RESULT = Result(attempt=1, folder="input")
 NO_WAY = DestinationEnd(state=DestinationState.FAILED, delivered=0, failed=1, reason="no way")
 
 
-@dataclass
-class Run:
-    code: int
-    said: str
-    errors: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.said)
-
-
-def penstock(*words: str, answer: str = "") -> Run:
-    run = CliRunner().invoke(app, ["jobs", *words], input=answer)
-    return Run(run.exit_code, run.stdout, run.stderr)
+def penstock(*words: str, answer: str = "") -> Ran:
+    return command.penstock("jobs", *words, answer=answer)
 
 
 @pytest.fixture
@@ -88,9 +73,9 @@ def on_disk(job_id: str) -> Job:
 
 def test_each_act_answers_for_each_job(make_job: Callable[..., str], redis: Redis) -> None:
     one, two = make_job(), make_job()
-    assert penstock("hold", one, two[-8:]) == Run(0, f"{one}: held\n{two}: held\n", "")
-    assert penstock("release", one) == Run(0, f"{one}: queued\n", "")
-    assert penstock("cancel", one, two) == Run(0, f"{one}: cancelled\n{two}: cancelled\n", "")
+    assert penstock("hold", one, two[-8:]) == Ran(0, f"{one}: held\n{two}: held\n", "")
+    assert penstock("release", one) == Ran(0, f"{one}: queued\n", "")
+    assert penstock("cancel", one, two) == Ran(0, f"{one}: cancelled\n{two}: cancelled\n", "")
     assert {on_disk(each).state for each in (one, two)} == {JobState.CANCELLED}
     assert history(redis, one)[-1].who.startswith("alice@")
 
@@ -101,7 +86,7 @@ def test_where_some_could_not_be_done_the_others_are_and_the_exit_code_says_so(
     done, queued = make_job(result=RESULT), make_job()
     run = penstock("cancel", done, queued, "nothing-like-it")
     assert run.code == 1
-    assert run.said == f"{queued}: cancelled\n"
+    assert run.printed == f"{queued}: cancelled\n"
     assert run.errors.splitlines() == [
         f"{done}: not done: it is done already",
         "nothing-like-it: no job is 'nothing-like-it'",
@@ -135,7 +120,7 @@ def test_all_that_failed_at_a_destination_are_retried_there(failed: Callable[...
 def test_all_that_failed_are_chosen_by_pipeline_and_ae_title(failed: Callable[..., str]) -> None:
     first = failed(pipeline="a", ae_title="ONE")
     second = failed(pipeline="b", ae_title="TWO")
-    assert penstock("retry", "--failed", "--pipeline", "c") == Run(
+    assert penstock("retry", "--failed", "--pipeline", "c") == Ran(
         0, "no job is meant by that\n", ""
     )
     assert penstock("retry", "--failed", "--pipeline", "a").code == 0
@@ -172,7 +157,7 @@ def test_one_job_or_a_script_is_not_asked(
     job_id = failed()
     with monkeypatch.context() as terminal:
         terminal.setattr("deploy.cli.job_acts.at_a_terminal", lambda: True)
-        assert penstock("retry", "--failed").said == f"{job_id}: exporting\n"
+        assert penstock("retry", "--failed").printed == f"{job_id}: exporting\n"
     failed(), failed()
     assert penstock("retry", "--failed").code == 0
 

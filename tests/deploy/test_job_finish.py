@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import tomli_w
-from typer.testing import CliRunner
 
-from deploy.cli.app import app
 from shared.job import JobState
 from shared.registry.views import history
+from tests.support.command import Ran, penstock
 from tests.support.engine import Engine, Reply
 from tests.workers.site import Given, Site
 from workers.outcome import HandedOver
@@ -51,8 +50,8 @@ def token(job_id: str, engine: Engine) -> str:
 
 
 def finish(*words: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["jobs", "finish", *words])
-    return result.exit_code, result.output.strip()
+    run = penstock("jobs", "finish", *words)
+    return run.code, run.said.strip()
 
 
 def test_a_success_is_taken_and_again_it_is_the_same(site: Site, job_id: str, token: str) -> None:
@@ -108,13 +107,15 @@ def test_the_settings_are_checked_for_whether_the_engine_answers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    def check(url: str) -> tuple[int, str]:
+    def check(url: str) -> Ran:
         pipelines = {"keep": {"kind": "webhook", "url": url}}
         Path("penstock.toml").write_text(tomli_w.dumps({"pipelines": pipelines}))
-        result = CliRunner().invoke(app, ["config", "check"])
-        return result.exit_code, result.output
+        return penstock("config", "check")
 
-    assert check(engine.url)[0] == 0
-    code, said = check("http://127.0.0.1:1/x")
-    assert code == 1
-    assert "pipelines.keep: http://127.0.0.1:1/x: no connection: Connection refused" in said
+    assert check(engine.url).code == 0
+    unreachable = check("http://127.0.0.1:1/x")
+    assert unreachable.code == 1
+    assert (
+        "pipelines.keep: http://127.0.0.1:1/x: no connection: Connection refused"
+        in unreachable.said
+    )

@@ -1,18 +1,13 @@
 """`penstock jobs` and `penstock jobs show`, as a script and as a person meets them."""
 
-import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 from redis import Redis
 from rich.console import Console
-from typer.testing import CliRunner
 
-from deploy.cli.app import app
 from deploy.cli.moments import parse_moment
 from deploy.embedded_server import EmbeddedServer
 from deploy.jobs_table import JobsTable
@@ -21,20 +16,7 @@ from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.views import list_jobs
 from shared.study import study_hash
 from tests.shared.registry.jobs import job
-
-
-@dataclass
-class Result:
-    code: int
-    said: str
-
-    @property
-    def ids(self) -> list[str]:
-        return [each["id"] for each in self.json]
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.said)
+from tests.support.command import penstock
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +26,6 @@ def records(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PENSTOCK_REDIS__URL", redis_server.url)
     return JobRecords(redis)
-
-
-def penstock(*words: str) -> Result:
-    run = CliRunner().invoke(app, words)
-    return Result(run.exit_code, run.output)
 
 
 FAILED = DestinationEnd(state=DestinationState.FAILED, delivered=3, failed=2, reason="refused")
@@ -100,7 +77,8 @@ def three(records: JobRecords) -> None:
     ],
 )
 def test_each_filter_chooses(words: list[str], expected: list[str]) -> None:
-    assert penstock("jobs", "--json", *words).ids == expected
+    listed = penstock("jobs", "--json", *words).json
+    assert [each["id"] for each in listed] == expected
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,13 @@
 """`penstock status` and `penstock associations`."""
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
-from typer.testing import CliRunner
 
-from deploy.cli.app import app
 from deploy.embedded_server import EmbeddedServer
 from shared.ids import new_id
 from shared.job import DestinationEnd, DestinationState, JobState
@@ -26,6 +23,7 @@ from shared.tree import StorageTree
 from shared.worker_state import WorkerState
 from tests.shared.registry.jobs import EPOCH, job
 from tests.support.associations import ended_association, receiver_state
+from tests.support.command import penstock
 
 READY = [QueueView(queue, 0, 0, 0, workers=1, places=2) for queue in Queue]
 
@@ -44,16 +42,6 @@ def status(**changes: Any) -> Status:
     return Status(**well | changes)
 
 
-@dataclass
-class Result:
-    code: int
-    said: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.said)
-
-
 @pytest.fixture(autouse=True)
 def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -63,11 +51,6 @@ def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def records(redis: Redis, redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Redis:
     monkeypatch.setenv("PENSTOCK_REDIS__URL", redis_server.url)
     return redis
-
-
-def penstock(*words: str) -> Result:
-    run = CliRunner().invoke(app, words)
-    return Result(run.exit_code, run.output)
 
 
 @pytest.mark.parametrize(
