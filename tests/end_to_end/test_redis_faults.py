@@ -110,15 +110,13 @@ def test_emptied_with_work_in_every_state_redis_gets_all_of_it_back(tmp_path: Pa
         ) as gateway,
     ):
 
-        def send(title: str) -> str:
-            """A delivery's job."""
+        def send(title: str, reached: JobState) -> str:
+            """A delivery's job, once it is so far."""
             before = {job.id for job in gateway.jobs()}
             assert gateway.storescu(sample_file("CT_small.dcm"), called=title).returncode == 0
             (job_id,) = wait_for(lambda: {job.id for job in gateway.jobs()} - before)
+            wait_for(lambda: find_job(gateway.redis, job_id).state is reached)
             return job_id
-
-        def state(job_id: str) -> JobState:
-            return find_job(gateway.redis, job_id).state
 
         expected = {}
         for title, reached in (
@@ -128,9 +126,7 @@ def test_emptied_with_work_in_every_state_redis_gets_all_of_it_back(tmp_path: Pa
             ("SLOW", JobState.RUNNING),
             ("SLOW", JobState.QUEUED),
         ):
-            job_id = send(title)
-            wait_for(lambda job_id=job_id, reached=reached: state(job_id) is reached)  # type: ignore[misc]
-            expected[job_id] = reached
+            expected[send(title, reached)] = reached
         with closing(Scu((HOST, gateway.port))) as scu:  # an association that stays open
             scu.associate(called="SLOW")
             assert scu.store("1.2.3", data_set(100)).status == 0

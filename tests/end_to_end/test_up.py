@@ -124,12 +124,16 @@ def test_up_runs_everything_and_ctrl_c_ends_everything_childrens_children_too(
         assert not accepts_connections(HOST, gateway.port)
 
 
+def is_restarted_when_killed(gateway: Up, part: str) -> None:
+    old = gateway.pid_of(part)
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: gateway.pid_of(part) != old, 30)
+
+
 def test_a_part_that_dies_is_restarted_and_said_so(tmp_path: Path) -> None:
     with up(tmp_path) as gateway:
         for part in ("receiver", "pipelines", "redis"):
-            old = gateway.pid_of(part)
-            os.kill(old, signal.SIGKILL)
-            wait_for(lambda part=part, old=old: gateway.pid_of(part) != old, 30)  # type: ignore[misc]
+            is_restarted_when_killed(gateway, part)
         assert gateway.said.count('"event": "part_died"') == 3
         wait_for(lambda: accepts_connections(HOST, gateway.port))
         gateway.process.send_signal(signal.SIGTERM)

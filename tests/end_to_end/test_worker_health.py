@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def consuming(gateway: Gateway, name: str) -> WorkerState:
     state = wait_for(found)
     assert state is not None
     return state
+
+
+def last_canary(gateway: Gateway, name: str) -> datetime:
+    last = consuming(gateway, name).last_canary
+    assert last is not None
+    return last
 
 
 def stop_consuming(url: str, state: WorkerState, *queues: str) -> None:
@@ -100,6 +107,14 @@ def test_its_running_steps_are_handed_back_uncounted(tmp_path: Path) -> None:
         assert job.attempt == 1
 
 
+def has_all_places_taken_for_long(gateway: Gateway, name: str) -> None:
+    """And consumes, for longer than a worker may be silent."""
+    wait_for(lambda: len(consuming(gateway, name).running) == 2)
+    first = last_canary(gateway, name)
+    enough = timedelta(seconds=TIMEOUT + 1)
+    wait_for(lambda: last_canary(gateway, name) - first > enough)
+
+
 def test_long_steps_in_every_place_do_not_keep_the_canary_waiting(tmp_path: Path) -> None:
     """Nor does one worker take what another has the places for."""
     pipeline = HeldPipeline(tmp_path)
@@ -115,15 +130,7 @@ def test_long_steps_in_every_place_do_not_keep_the_canary_waiting(tmp_path: Path
         for _ in range(6):
             gateway.storescu(sample_file("CT_small.dcm"), called="SLOW")
         for name in ("pipelines", "pipelines-2"):
-            wait_for(lambda name=name: len(consuming(gateway, name).running) == 2)  # type: ignore[misc]
-            last = consuming(gateway, name).last_canary
-            assert last is not None
-            # For longer than a worker may be silent.
-            wait_for(
-                lambda name=name, last=last: (  # type: ignore[misc]
-                    (consuming(gateway, name).last_canary - last).total_seconds() > TIMEOUT + 1
-                )
-            )
+            has_all_places_taken_for_long(gateway, name)
         assert pipeline.log == ["start"] * 4
         pipeline.let_go()
         jobs = gateway.wait_for_jobs(6, JobState.DONE)

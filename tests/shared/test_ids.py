@@ -1,6 +1,7 @@
 """Ids: sortable, derived ones stable, and known when seen."""
 
 import time
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from shared.ids import derived_id, is_id, new_id
 def test_ids_sort_by_the_second_they_were_made_in(monkeypatch: pytest.MonkeyPatch):
     made = []
     for at in (0, 1, 59, 3600, 86_400, 1_795_344_547, 1_795_344_548):
-        monkeypatch.setattr(ids.time, "gmtime", lambda at=at: _gmtime(at))
+        monkeypatch.setattr(ids.time, "gmtime", partial(_gmtime, at))
         made.append(new_id())
     assert made == sorted(made)
     assert made[0].startswith("19700101T000000-")

@@ -21,8 +21,7 @@ def step(
 def submit_in_turn(redis: Redis, gate: Gate, *steps: Step) -> None:
     """Each in a later millisecond of the server than the one before."""
     for each in steps:
-        before = server_time(redis)
-        wait_for(lambda before=before: int(server_time(redis) * 1000) > int(before * 1000))
+        let_pass(redis, 0)
         gate.submit(each)
 
 
