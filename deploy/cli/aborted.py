@@ -1,16 +1,17 @@
 """`penstock aborted`: what was never released, and what is to become of it."""
 
-from dataclasses import asdict
 from typing import Any
 
 import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from deploy.cli.common import invocation, output
-from deploy.cli.set_apart import AsJson, Id, acting, as_json, context_of, instant, print_json, told
+from deploy.cli.common import AsJson, invocation, output
+from deploy.cli.jsonable import to_json
+from deploy.cli.set_apart import Id, acting, context_of, described, instant, told
 from deploy.cli.set_apart import size as size_of
 from shared import decision
+from shared.delivery import Instance
 from shared.tree import StorageTree
 from workers import aborted
 from workers.aborted import AbortedDelivery, list_aborted, show_aborted
@@ -23,31 +24,31 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_(context: typer.Context, json: AsJson = False) -> None:
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List them, oldest first: who sent what, why it ended, and when it will be removed."""
     settings = invocation(context).settings()
     with acting():
         found = list_aborted(StorageTree(settings.storage.root), settings.storage)
-        if json:
-            print_json([_json(each) for each in found])
+        if as_json:
+            typer.echo(to_json([_described(each) for each in found]))
         else:
             output().print(_table(found))
 
 
 @app.command()
-def show(context: typer.Context, delivery_id: Id, json: AsJson = False) -> None:
+def show(context: typer.Context, delivery_id: Id, as_json: AsJson = False) -> None:
     """Show one with its files, and which of them are whole."""
     settings = invocation(context).settings()
     tree = StorageTree(settings.storage.root)
     with acting():
         found = show_aborted(tree, settings.storage, delivery_id)
         torn = not_whole(tree.aborted / found.id, found.delivery) if found.delivery else []
-        if json:
-            print_json(_json(found) | {"files": _files(found), "not_whole": torn})
+        if as_json:
+            typer.echo(to_json(_described(found), files=_files(found), not_whole=torn))
             return
         output().print(_table([found]))
         for file in _files(found):
-            typer.echo(f"  {file['file']}  {file['size']} bytes")
+            typer.echo(f"  {file.file}  {file.size} bytes")
         for name in torn:
             typer.echo(f"  {name}  not whole")
 
@@ -74,12 +75,12 @@ def discard(context: typer.Context, delivery_id: Id) -> None:
         typer.echo(f"{done} discarded")
 
 
-def _json(found: AbortedDelivery) -> dict[str, Any]:
-    return as_json(found.delivery, id=found.id, remove_at=found.remove_at)
+def _described(found: AbortedDelivery) -> dict[str, Any]:
+    return described(found.delivery, id=found.id, remove_at=found.remove_at)
 
 
-def _files(found: AbortedDelivery) -> list[dict[str, Any]]:
-    return [asdict(each) for each in found.delivery.instances] if found.delivery else []
+def _files(found: AbortedDelivery) -> tuple[Instance, ...]:
+    return found.delivery.instances if found.delivery else ()
 
 
 def _table(found: list[AbortedDelivery]) -> Table:

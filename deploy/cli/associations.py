@@ -1,13 +1,13 @@
 """`penstock associations`: who sent what, who was refused and why."""
 
-import json
 from typing import Annotated, Literal
 
 import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from deploy.cli.common import invocation, output
+from deploy.cli.common import AsJson, invocation, output
+from deploy.cli.jsonable import to_json
 from deploy.cli.records import records
 from shared.ended_association import EndedAssociation
 from shared.registry.associations import list_associations
@@ -21,13 +21,13 @@ def associations(
         Literal["released", "aborted", "refused"] | None, typer.Option(help="Only with this end")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON for scripts")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List ended associations, the newest first: who sent what, who was refused and why."""
     with records(invocation(context).settings()) as redis:
         found = list_associations(redis, calling=calling, called=called, end=end, limit=limit)
     if as_json:
-        typer.echo(json.dumps([ended.model_dump(mode="json") for ended in found], indent=1))
+        typer.echo(to_json(found))
     else:
         output().print(_table(found))
 

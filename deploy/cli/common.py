@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from shared.settings import InvalidSettingsError, Settings, load
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 
 
 class ExitCode(IntEnum):

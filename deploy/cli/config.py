@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tomli_w
 import typer
-from rich.console import Console
 
-from deploy.cli.common import ExitCode, fail, invocation
+from deploy.cli.common import AsJson, ExitCode, fail, invocation
+from deploy.cli.jsonable import to_json
 from receiver.certificates import CertificateFileError, Certificates
 from shared.settings.load import DEFAULT_FILE
 from shared.settings.sections import Receiver
@@ -55,13 +55,10 @@ def _certificate_faults(receiver: Receiver) -> list[str]:
 
 
 @app.command()
-def show(
-    context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of TOML")] = False,
-) -> None:
+def show(context: typer.Context, as_json: AsJson = False) -> None:
     """Show the settings in force: file, environment, secrets (masked) and defaults together."""
     settings = invocation(context).settings()
     if as_json:
-        Console().print_json(settings.model_dump_json())
+        typer.echo(to_json(settings))
     else:
         typer.echo(tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True)))

@@ -1,15 +1,15 @@
 """`penstock jobs retry`, `cancel`, `hold`, `release`: what a person does to a job."""
 
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from redis import Redis
 
-from deploy.cli.common import ExitCode, fail, invocation
+from deploy.cli.common import AsJson, ExitCode, fail, invocation
+from deploy.cli.jsonable import to_json
 from deploy.cli.records import records
 from shared.acts import ActError, JobActs
 from shared.ids import is_id
@@ -18,7 +18,6 @@ from shared.registry.failed_jobs import failed_jobs
 from shared.registry.views import UnknownJobError, find_job
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs' ids, or their ends")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def _each(redis: Redis, ids: list[str], act: Callable[[str], Job], as_json: bool
         if not as_json:
             typer.echo(f"{answers[-1].job}: {answers[-1].said}", err=not answers[-1].done)
     if as_json:
-        typer.echo(json.dumps([asdict(answer) for answer in answers], indent=1))
+        typer.echo(to_json(answers))
     elif not answers:
         typer.echo("no job is meant by that")
     if not all(answer.done for answer in answers):

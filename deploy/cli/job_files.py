@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from deploy.cli.common import ExitCode, fail, invocation, output
+from deploy.cli.common import AsJson, ExitCode, fail, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import gateway
 from deploy.tables import number, table, text
@@ -27,7 +27,7 @@ def files(
     copy_to: Annotated[
         Path | None, typer.Option(help="Copy them into this folder, which is new or empty")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON for scripts")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the files of a job's result, those that are not exported too, or copy them."""
     found = _find(context, job_id)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rich.console import RenderableType
 
 from deploy.cli import job_acts, job_files, job_finish
-from deploy.cli.common import ExitCode, fail, invocation, output
+from deploy.cli.common import AsJson, ExitCode, fail, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.moments import parse_moment
 from deploy.cli.records import gateway
@@ -28,7 +28,6 @@ job_acts.attach(app)
 job_files.attach(app)
 job_finish.attach(app)
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 _FILTERS = "Which jobs; all that is said holds together"
 
 

@@ -6,8 +6,9 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from deploy.cli.common import invocation, output
-from deploy.cli.set_apart import AsJson, Id, acting, as_json, context_of, instant, print_json, told
+from deploy.cli.common import AsJson, invocation, output
+from deploy.cli.jsonable import to_json
+from deploy.cli.set_apart import Id, acting, context_of, described, instant, told
 from shared import decision
 from shared.tree import StorageTree
 from workers import quarantine
@@ -20,25 +21,25 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_(context: typer.Context, json: AsJson = False) -> None:
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List them, oldest first: who sent what, and why it was set apart."""
     settings = invocation(context).settings()
     with acting():
         found = list_quarantine(StorageTree(settings.storage.root), settings)
-        if json:
-            print_json([_json(each) for each in found])
+        if as_json:
+            typer.echo(to_json([_described(each) for each in found]))
         else:
             output().print(_table(found))
 
 
 @app.command()
-def show(context: typer.Context, delivery_id: Id, json: AsJson = False) -> None:
+def show(context: typer.Context, delivery_id: Id, as_json: AsJson = False) -> None:
     """Show one, and what still keeps it from being released."""
     settings = invocation(context).settings()
     with acting():
         found = show_quarantined(StorageTree(settings.storage.root), settings, delivery_id)
-        if json:
-            print_json(_json(found))
+        if as_json:
+            typer.echo(to_json(_described(found)))
             return
         output().print(_table([found]))
         typer.echo(
@@ -76,8 +77,8 @@ def discard(context: typer.Context, delivery_id: Id) -> None:
         typer.echo(f"{done} discarded")
 
 
-def _json(found: QuarantinedDelivery) -> dict[str, Any]:
-    return as_json(
+def _described(found: QuarantinedDelivery) -> dict[str, Any]:
+    return described(
         found.delivery,
         id=found.id,
         quarantine_reason=found.reason,

@@ -1,6 +1,5 @@
 """What `penstock aborted` and `penstock quarantine` share: how errors end, how things are said."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,7 +16,6 @@ from shared.settings import Settings
 from workers.context import WorkerContext, connected
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A delivery's id, or its end")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 
 
 @contextmanager
@@ -50,23 +48,15 @@ def instant(at: datetime | None, none: str) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at else none
 
 
-def as_json(delivery: Delivery | None, **fields: Any) -> dict[str, Any]:
-    """A delivery with its instances counted, and what else there is to say of it."""
-    known = delivery.model_dump(mode="json", exclude={"instances"}) if delivery else {}
+def described(delivery: Delivery | None, **fields: object) -> dict[str, Any]:
+    """A delivery with its instances counted, and what else there is to say of it: for JSON."""
+    known = delivery.model_dump(exclude={"instances"}) if delivery else {}
     if delivery:
         known["instances"] = len(delivery.instances)
         known["size"] = size(delivery)
-    return known | {name: _plain(value) for name, value in fields.items()}
+    return known | fields
 
 
 def size(delivery: Delivery) -> int:
     """Bytes of its files."""
     return sum(instance.size for instance in delivery.instances)
-
-
-def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1))
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

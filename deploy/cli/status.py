@@ -1,11 +1,9 @@
 """`penstock status`: how the gateway stands."""
 
-from typing import Annotated
-
 import typer
 
 from deploy.address import flower_address
-from deploy.cli.common import ExitCode, invocation, output
+from deploy.cli.common import AsJson, ExitCode, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import gateway
 from deploy.cli.watch import Watch
@@ -15,7 +13,7 @@ from deploy.status_screen import status_screen
 
 def status(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON for scripts")] = False,
+    as_json: AsJson = False,
     watch: Watch = False,
 ) -> None:
     """Show receivers, disk, queues, destinations and jobs; exit code 1 if something is wrong."""
