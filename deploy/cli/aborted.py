@@ -8,9 +8,8 @@ from rich.text import Text
 
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
-from deploy.cli.set_apart import Id, acting, context_of, described, instant, told
+from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, instant, told
 from deploy.cli.set_apart import size as size_of
-from shared import decision
 from shared.delivery import Instance
 from shared.tree import StorageTree
 from workers import aborted
@@ -65,14 +64,7 @@ def commit(context: typer.Context, delivery_id: Id) -> None:
         )
 
 
-@app.command()
-def discard(context: typer.Context, delivery_id: Id) -> None:
-    """Remove it with all its files."""
-    storage = invocation(context).settings().storage
-    tree = StorageTree(storage.root)
-    with acting():
-        done = decision.discard(tree, tree.aborted, delivery_id, storage.trash_retention)
-        typer.echo(f"{done} discarded")
+attach_discard(app, lambda tree: tree.aborted)
 
 
 def _described(found: AbortedDelivery) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from rich.text import Text
 
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
-from deploy.cli.set_apart import Id, acting, context_of, described, instant, told
-from shared import decision
+from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, instant, told
 from shared.tree import StorageTree
 from workers import quarantine
 from workers.quarantine import QuarantinedDelivery, list_quarantine, show_quarantined
@@ -67,14 +66,7 @@ def release(
         )
 
 
-@app.command()
-def discard(context: typer.Context, delivery_id: Id) -> None:
-    """Remove it with all its files."""
-    storage = invocation(context).settings().storage
-    tree = StorageTree(storage.root)
-    with acting():
-        done = decision.discard(tree, tree.quarantine, delivery_id, storage.trash_retention)
-        typer.echo(f"{done} discarded")
+attach_discard(app, lambda tree: tree.quarantine)
 
 
 def _described(found: QuarantinedDelivery) -> dict[str, Any]:

@@ -1,18 +1,20 @@
 """What `penstock aborted` and `penstock quarantine` share: how errors end, how things are said."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from redis import RedisError
 
-from deploy.cli.common import ExitCode, fail
+from deploy.cli.common import ExitCode, fail, invocation
 from deploy.cli.records import redis_url
-from shared.decision import DecidedAlreadyError, RefusedError, UnknownDeliveryError
+from shared.decision import DecidedAlreadyError, RefusedError, UnknownDeliveryError, discard
 from shared.delivery import Delivery
 from shared.settings import Settings
+from shared.tree import StorageTree
 from workers.context import WorkerContext, connected
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A delivery's id, or its end")]
@@ -32,6 +34,19 @@ def acting() -> Iterator[None]:
         fail(message, ExitCode.UNAVAILABLE)
     except OSError as error:
         fail(f"the storage failed: {error.strerror}")
+
+
+def attach_discard(app: typer.Typer, folder: Callable[[StorageTree], Path]) -> None:
+    """Makes it a verb for what stands in that folder."""
+
+    @app.command("discard")
+    def discard_(context: typer.Context, delivery_id: Id) -> None:
+        """Remove it with all its files."""
+        storage = invocation(context).settings().storage
+        tree = StorageTree(storage.root)
+        with acting():
+            done = discard(tree, folder(tree), delivery_id, storage.trash_retention)
+            typer.echo(f"{done} discarded")
 
 
 def context_of(settings: Settings) -> WorkerContext:
