@@ -1,12 +1,11 @@
 """Jobs on a screen: where from, what for, and how each stands."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
+from deploy.listing import Listing
+from deploy.tables import number, whole
 from deploy.words import moment, plain
 from shared.job import DestinationState, JobState
 from shared.registry.jobs import DestinationProgress
@@ -20,49 +19,25 @@ STYLES = {
     JobState.RUNNING: "yellow",
     JobState.EXPORTING: "yellow",
 }
-_HEADS = ("job", "state", "made", "from", "to", "pipeline", "inst.")
-_GAP = "  "
 
 
-class JobsTable:
+def jobs_table(jobs: list[JobView]) -> Listing:
     """A line each; how a job stands is beneath where the screen is not wide enough for it."""
-
-    def __init__(self, jobs: list[JobView]) -> None:
-        self._jobs = jobs
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[RenderableType]:
-        rows = [_cells(job) for job in self._jobs]
-        widths = [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
-        yield Text(_line(_HEADS, widths), style="bold")
-        for job, row in zip(self._jobs, rows, strict=True):
-            line = Text(_line(row, widths))
-            start = widths[0] + len(_GAP)
-            line.stylize(STYLES.get(job.state, ""), start, start + len(job.state))
-            how = Text(_how(job), style="dim")
-            if len(line) + len(_GAP) + len(how) <= options.max_width:
-                yield Text.assemble(line, _GAP, how)
-            else:
-                yield line
-                yield Padding(how, (0, 0, 0, len(_GAP)))
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    *words, count = zip(cells, widths, strict=True)
-    return _GAP.join([*(cell.ljust(width) for cell, width in words), count[0].rjust(count[1])])
-
-
-def _cells(job: JobView) -> tuple[str, ...]:
-    return (
-        job.id,
-        job.state,
-        moment(job.created),
-        plain(job.calling_ae_title),
-        plain(job.ae_title),
-        job.pipeline,
-        str(job.instances),
+    listing = Listing(
+        *map(whole, ("job", "state", "made", "from", "to", "pipeline")), number("inst.")
     )
+    for job in jobs:
+        listing.add(
+            job.id,
+            Text(job.state, style=STYLES.get(job.state, "")),
+            moment(job.created),
+            plain(job.calling_ae_title),
+            plain(job.ae_title),
+            job.pipeline,
+            str(job.instances),
+            remark=Text(_how(job), style="dim"),
+        )
+    return listing
 
 
 def _how(job: JobView) -> str:

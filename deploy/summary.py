@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.address import address, flower_address
+from deploy.tables import facts, table, text
+from deploy.words import size
 from shared.settings import Settings
 from shared.settings.fields import format_duration, is_loopback
 from shared.settings.sections import Receiver
@@ -26,17 +28,17 @@ def summary(settings: Settings, embedded_server: bool) -> RenderableType:
 
 
 def _ae_titles(settings: Settings) -> Table:
-    table = Table("AE title", "pipelines", "destinations", box=None, pad_edge=False)
+    titles = table(*map(text, ("AE title", "pipelines", "destinations")))
     for entry in settings.ae_titles:
         pipelines = [settings.pipelines[name] for name in entry.pipeline_names]
         named = zip(entry.pipeline_names, pipelines, strict=True)
         targets = dict.fromkeys(name for pipeline in pipelines for name in pipeline.export_to)
-        table.add_row(
+        titles.add_row(
             Text(entry.title, style="bold"),
             Text(", ".join(f"{name} ({pipeline.kind})" for name, pipeline in named)),
             Text(", ".join(_destination(settings, name) for name in targets) or "none"),
         )
-    return table
+    return titles
 
 
 def _destination(settings: Settings, name: str) -> str:
@@ -46,7 +48,7 @@ def _destination(settings: Settings, name: str) -> str:
 
 def _addresses(settings: Settings, embedded_server: bool) -> Table:
     root = settings.storage.root
-    table = Table.grid(padding=(0, 2))
+    addresses = facts()
     for label, value in (
         *_receiving(settings.receiver),
         ("Flower", flower_address(settings.flower) or "not enabled"),
@@ -54,8 +56,8 @@ def _addresses(settings: Settings, embedded_server: bool) -> Table:
         ("storage", str(root)),
         ("Redis", f"embedded, data in {root / 'redis'}" if embedded_server else _redis(settings)),
     ):
-        table.add_row(Text(label, style="bold"), Text(value, overflow="fold"))
-    return table
+        addresses.add_row(label, Text(value))
+    return addresses
 
 
 def _receiving(receiver: Receiver) -> Iterator[tuple[str, str]]:
@@ -98,6 +100,6 @@ def _warnings(settings: Settings, usage: Usage) -> Iterator[str]:
         )
     if usage.free < storage.reserve_gb * GB:
         yield (
-            f"Refusing instances: {usage.free / GB:.1f} GB of the disk are free,"
+            f"Refusing instances: {size(usage.free)} of the disk are free,"
             f" storage.reserve_gb is {storage.reserve_gb:g}"
         )

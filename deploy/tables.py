@@ -7,6 +7,11 @@ def table(*columns: Column | str) -> Table:
     return Table(*columns, box=None, padding=(0, 2, 0, 0))
 
 
+def facts() -> Table:
+    """A name and its value a line; no heads."""
+    return Table.grid(Column(style="bold"), text(""), padding=(0, 2))
+
+
 def whole(name: str) -> Column:
     """Never broken over lines."""
     return Column(name, no_wrap=True)

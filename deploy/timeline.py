@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from deploy.job_files_screen import files_screen
 from deploy.jobs_table import STYLES
-from deploy.tables import number, table, text, whole
+from deploy.tables import facts, number, table, text, whole
 from deploy.words import moment, plain, size, span
 from shared.gateway import JobReport
 from shared.job import JobState
@@ -31,11 +31,11 @@ def timeline(report: JobReport) -> RenderableType:
 
 
 def _facts(report: JobReport) -> Table:
-    facts = Table.grid(Column(style="bold"), text(""), padding=(0, 2))
+    found = facts()
     for name, value in _lines(report):
         style = STYLES.get(report.job.state, "") if name == "state" else ""
-        facts.add_row(name, Text(value, style=style))
-    return facts
+        found.add_row(name, Text(value, style=style))
+    return found
 
 
 def _lines(report: JobReport) -> Iterator[tuple[str, str]]:

@@ -72,6 +72,11 @@ class Delivery(Association):
     def incomplete(self) -> bool:
         return self.end != "released"
 
+    @property
+    def size(self) -> int:
+        """Of its files, in bytes."""
+        return sum(instance.size for instance in self.instances)
+
 
 def instance_file_name(sop_instance_uid: str, taken: Container[str]) -> str:
     """A name that is free: `<uid>.dcm`, or with a number for a further data set under that UID."""

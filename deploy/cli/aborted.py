@@ -3,14 +3,15 @@
 from typing import Any
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
-from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, instant, told
-from deploy.cli.set_apart import size as size_of
-from shared.delivery import Instance
+from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, removal, told
+from deploy.listing import Listing
+from deploy.tables import number, table, text, whole
+from deploy.words import moment, plain, size
 from shared.tree import StorageTree
 from workers import aborted
 from workers.aborted import AbortedDelivery, list_aborted, show_aborted
@@ -31,7 +32,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(to_json([_described(each) for each in found]))
         else:
-            output().print(_table(found))
+            output().print(_listing(found))
 
 
 @app.command()
@@ -43,13 +44,10 @@ def show(context: typer.Context, delivery_id: Id, as_json: AsJson = False) -> No
         found = show_aborted(tree, settings.storage, delivery_id)
         torn = not_whole(tree.aborted / found.id, found.delivery) if found.delivery else []
         if as_json:
-            typer.echo(to_json(_described(found), files=_files(found), not_whole=torn))
-            return
-        output().print(_table([found]))
-        for file in _files(found):
-            typer.echo(f"  {file.file}  {file.size} bytes")
-        for name in torn:
-            typer.echo(f"  {name}  not whole")
+            files = found.delivery.instances if found.delivery else ()
+            typer.echo(to_json(_described(found), files=files, not_whole=torn))
+        else:
+            output().print(_listing([found]), Text(), _files(found, torn))
 
 
 @app.command()
@@ -71,30 +69,33 @@ def _described(found: AbortedDelivery) -> dict[str, Any]:
     return described(found.delivery, id=found.id, remove_at=found.remove_at)
 
 
-def _files(found: AbortedDelivery) -> tuple[Instance, ...]:
-    return found.delivery.instances if found.delivery else ()
-
-
-def _table(found: list[AbortedDelivery]) -> Table:
-    table = Table(
-        Column("delivery", no_wrap=True),
-        *("from", "address", "to", "instances", "MB", "ended", "why", "removed at"),
-        box=None,
+def _listing(found: list[AbortedDelivery]) -> Listing:
+    listing = Listing(
+        *map(whole, ("delivery", "ended", "from", "to")), *map(number, ("inst.", "size"))
     )
     for each in found:
-        delivery, remove_at = each.delivery, instant(each.remove_at, "never by itself")
+        delivery = each.delivery
         if delivery is None:
-            table.add_row(each.id, *[""] * 6, Text("its record cannot be read"), remove_at)
+            remark = f"its record cannot be read; {removal(each.remove_at)}"
+            listing.add(each.id, *[""] * 5, remark=remark)
             continue
-        table.add_row(
+        why = f"from {delivery.peer_address}, {delivery.end}: {plain(delivery.reason)}"
+        listing.add(
             each.id,
-            Text(delivery.calling_ae_title),
-            Text(delivery.peer_address),
-            Text(delivery.ae_title),
+            moment(delivery.ended),
+            plain(delivery.calling_ae_title),
+            delivery.ae_title,
             str(len(delivery.instances)),
-            f"{size_of(delivery) / 1e6:.1f}",
-            instant(delivery.ended, ""),
-            Text(f"{delivery.end}: {delivery.reason}"),
-            remove_at,
+            size(delivery.size),
+            remark=f"{why}; {removal(each.remove_at)}",
         )
-    return table
+    return listing
+
+
+def _files(found: AbortedDelivery, torn: list[str]) -> Table:
+    files = table(text("file"), number("size"))
+    for instance in found.delivery.instances if found.delivery else ():
+        files.add_row(instance.file, size(instance.size))
+    for name in torn:
+        files.add_row(Text(plain(name)), "not whole")
+    return files

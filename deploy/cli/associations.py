@@ -3,12 +3,14 @@
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Column, Table
 from rich.text import Text
 
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import records
+from deploy.listing import Listing
+from deploy.tables import number, whole
+from deploy.words import moment, plain, size, span
 from shared.ended_association import EndedAssociation
 from shared.registry.associations import list_associations
 
@@ -29,29 +31,28 @@ def associations(
     if as_json:
         typer.echo(to_json(found))
     else:
-        output().print(_table(found))
+        output().print(_listing(found))
 
 
-def _table(found: list[EndedAssociation]) -> Table:
-    table = Table(
-        Column("ended", no_wrap=True),
-        *("from", "address", "to", "contexts", "instances", "MB", "seconds", "end", "why"),
-        box=None,
+def _listing(found: list[EndedAssociation]) -> Listing:
+    listing = Listing(
+        *map(whole, ("ended", "end", "from", "address", "to", "contexts")),
+        *map(number, ("inst.", "size", "took")),
     )
     for ended in found:
-        table.add_row(
-            f"{ended.ended.astimezone():%Y-%m-%d %H:%M:%S}",
-            Text(repr(ended.calling)[1:-1]),  # a refused title can hold anything
-            Text(ended.peer),
-            Text(repr(ended.called)[1:-1]),
+        listing.add(
+            moment(ended.ended),
+            Text(ended.end, style=_STYLES[ended.end]),
+            plain(ended.calling),  # a refused title can hold anything
+            ended.peer,
+            plain(ended.called),
             f"{ended.contexts_accepted} of {ended.contexts_offered}",
             str(ended.instances),
-            f"{ended.bytes / 1e6:.1f}",
-            f"{ended.seconds:.3f}",
-            Text(ended.end, style=_STYLES[ended.end]),
-            Text(ended.reason),
+            size(ended.bytes),
+            span(ended.seconds),
+            remark=plain(ended.reason),
         )
-    return table
+    return listing
 
 
 _STYLES = {"released": "green", "aborted": "yellow", "refused": "red"}

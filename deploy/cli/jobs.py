@@ -15,7 +15,7 @@ from deploy.cli.moments import parse_moment
 from deploy.cli.records import gateway
 from deploy.cli.watch import Watch
 from deploy.cli.watch import watch as keep_watching
-from deploy.jobs_table import JobsTable
+from deploy.jobs_table import jobs_table
 from deploy.timeline import timeline
 from shared.gateway import Gateway
 from shared.job import DestinationState, JobState
@@ -122,7 +122,7 @@ def jobs(
     if as_json:
         typer.echo(to_json(listed))
     else:
-        output().print(JobsTable(listed))
+        output().print(jobs_table(listed))
 
 
 @app.command()
@@ -156,4 +156,4 @@ def _job(gateway: Gateway, id_or_part: str) -> JobView:
 
 
 def _drawn(filters: JobFilters, limit: int) -> Callable[[Gateway], RenderableType]:
-    return lambda gateway: JobsTable(gateway.jobs(limit=limit, **filters))
+    return lambda gateway: jobs_table(gateway.jobs(limit=limit, **filters))

@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Column, Table
-from rich.text import Text
 
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
-from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, instant, told
+from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, removal, told
+from deploy.listing import Listing
+from deploy.tables import number, whole
+from deploy.words import moment, plain
 from shared.tree import StorageTree
 from workers import quarantine
 from workers.quarantine import QuarantinedDelivery, list_quarantine, show_quarantined
@@ -28,7 +29,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(to_json([_described(each) for each in found]))
         else:
-            output().print(_table(found))
+            output().print(_listing(found))
 
 
 @app.command()
@@ -40,7 +41,7 @@ def show(context: typer.Context, delivery_id: Id, as_json: AsJson = False) -> No
         if as_json:
             typer.echo(to_json(_described(found)))
             return
-        output().print(_table([found]))
+        output().print(_listing([found]))
         typer.echo(
             f"not to be released as it is: {found.objection}"
             if found.objection
@@ -80,22 +81,16 @@ def _described(found: QuarantinedDelivery) -> dict[str, Any]:
     )
 
 
-def _table(found: list[QuarantinedDelivery]) -> Table:
-    table = Table(
-        Column("delivery", no_wrap=True),
-        *("from", "to", "instances", "since", "why", "removed at"),
-        box=None,
-    )
+def _listing(found: list[QuarantinedDelivery]) -> Listing:
+    listing = Listing(*map(whole, ("delivery", "since", "from", "to")), number("inst."))
     for each in found:
         delivery = each.delivery
-        known = ("", "", "")
-        if delivery:
-            known = delivery.calling_ae_title, delivery.ae_title, str(len(delivery.instances))
-        table.add_row(
+        listing.add(
             each.id,
-            *map(Text, known),
-            instant(each.since, "not known"),
-            Text(each.reason),
-            instant(each.remove_at, "never by itself"),
+            moment(each.since) if each.since else "not known",
+            plain(delivery.calling_ae_title) if delivery else "",
+            plain(delivery.ae_title) if delivery else "",
+            str(len(delivery.instances)) if delivery else "",
+            remark=f"{plain(each.reason)}; {removal(each.remove_at)}",
         )
-    return table
+    return listing

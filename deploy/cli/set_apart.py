@@ -11,6 +11,7 @@ from redis import RedisError
 
 from deploy.cli.common import ExitCode, fail, invocation
 from deploy.cli.records import redis_url
+from deploy.words import moment
 from shared.decision import DecidedAlreadyError, RefusedError, UnknownDeliveryError, discard
 from shared.delivery import Delivery
 from shared.settings import Settings
@@ -59,8 +60,8 @@ def told(announced: bool) -> str:
     return "Redis does not answer: a worker finds it by itself once it does"
 
 
-def instant(at: datetime | None, none: str) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at else none
+def removal(at: datetime | None) -> str:
+    return f"to be removed {moment(at)}" if at else "not removed by itself"
 
 
 def described(delivery: Delivery | None, **fields: object) -> dict[str, Any]:
@@ -68,10 +69,5 @@ def described(delivery: Delivery | None, **fields: object) -> dict[str, Any]:
     known = delivery.model_dump(exclude={"instances"}) if delivery else {}
     if delivery:
         known["instances"] = len(delivery.instances)
-        known["size"] = size(delivery)
+        known["size"] = delivery.size
     return known | fields
-
-
-def size(delivery: Delivery) -> int:
-    """Bytes of its files."""
-    return sum(instance.size for instance in delivery.instances)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from deploy.cli.moments import parse_moment
 from deploy.embedded_server import EmbeddedServer
-from deploy.jobs_table import JobsTable
+from deploy.jobs_table import jobs_table
 from shared.job import DestinationEnd, DestinationState, JobState
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.views import list_jobs
@@ -129,7 +129,7 @@ def test_a_list_says_how_each_job_stands_on_the_line_or_beneath(
     )
     screen = Console(width=width, color_system=None)
     with screen.capture() as capture:
-        screen.print(JobsTable(list_jobs(redis)))
+        screen.print(jobs_table(list_jobs(redis)))
     said = capture.get()
     for each in (made.id, "exporting", "[red]CT\\x1b[1", "321", "ARCHIVE 12 of 321"):
         assert each in said
