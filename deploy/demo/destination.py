@@ -1,7 +1,5 @@
 """The demo's archive: pynetdicom's Storage SCP, so that the far end is not our own code."""
 
-from types import TracebackType
-
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
 AE_TITLE = "ARCHIVE"
@@ -32,10 +30,5 @@ class Destination:
     def __enter__(self) -> "Destination":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()

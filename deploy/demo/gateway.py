@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import tomli_w
@@ -81,14 +80,9 @@ class Gateway:
             time.sleep(0.05)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         code = self._stop()
-        if code and error is None:
+        if code and kind is None:
             raise GatewayError(f"the gateway ended with exit code {code}:\n{self.log_tail}")
 
     def _stop(self) -> int:

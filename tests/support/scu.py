@@ -4,7 +4,6 @@ import socket
 import ssl
 import struct
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TypeVar
 
 from shared.upper_layer.association import Requestor
@@ -173,10 +172,5 @@ class Scu:
     def __enter__(self) -> "Scu":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
-from types import TracebackType
 from typing import Any, NoReturn
 from unittest.mock import patch
 
@@ -51,12 +50,7 @@ class Killer:
             each.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, kind: object, *_: object) -> bool:
         for each in self._patches:
             each.stop()
         return kind is KilledError

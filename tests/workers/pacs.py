@@ -1,7 +1,6 @@
 """A destination: pynetdicom's SCP, which keeps what it gets and answers what it is told to."""
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from pydicom.uid import AllTransferSyntaxes
@@ -63,12 +62,7 @@ class Pacs:
     def __enter__(self) -> "Pacs":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
 
     def _store(self, event: Any) -> int:

@@ -4,7 +4,6 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import TypeVar
 
 from shared.upper_layer.association import Acceptor
@@ -141,18 +140,13 @@ class RawScp:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         """Once its caller is through; what its script did not expect is the test's fault."""
         self._over.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(15)
-        if error is None and self.faults:
+        if kind is None and self.faults:
             raise self.faults[0]
 
     def _serve(self) -> None:

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from shared.locked_file import LockedFile
 from shared.sent_line import BEGUN, NO_STATUS, ROUND, SentLine, sent_lines, whole_lines
@@ -71,12 +70,7 @@ class SentLog:
     def __enter__(self) -> "SentLog":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _read(self) -> None:
