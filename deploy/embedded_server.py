@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import redis
@@ -74,12 +75,11 @@ def claim(directory: Path, port: int) -> LockedFile:
     lock = LockedFile.try_lock(directory / "server.lock")
     if lock is None:
         raise ServerDirectoryInUseError(f"another server runs on {directory}")
-    try:
+    with ExitStack() as unless_claimed:
+        unless_claimed.enter_context(lock)
         Engine.of(binary()).take_over(directory)
         write_file(directory / _PORT_NOTE, str(port).encode())
-    except BaseException:
-        lock.close()
-        raise
+        unless_claimed.pop_all()
     return lock
 
 

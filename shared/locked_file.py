@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 
@@ -27,14 +28,13 @@ class LockedFile:
     @classmethod
     def _open(cls, path: Path, operation: int) -> "LockedFile | None":
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(descriptor, operation)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
+        with ExitStack() as unless_held:
+            unless_held.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, operation)
+            except BlockingIOError:
+                return None
+            unless_held.pop_all()
         return cls(path, descriptor)
 
     def close(self) -> None:

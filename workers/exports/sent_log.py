@@ -8,6 +8,7 @@ import errno
 import os
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +47,11 @@ class SentLog:
         held = LockedFile.try_lock(path)
         if held is None:
             return None
-        try:
-            return cls(held, round_)
-        except BaseException:  # or this process would keep it from every later sender
-            held.close()
-            raise
+        with ExitStack() as unless_read:  # or this process would keep it from every later sender
+            unless_read.enter_context(held)
+            log = cls(held, round_)
+            unless_read.pop_all()
+        return log
 
     def record(self, file: str, verdict: Verdict, status: int | None) -> None:
         """Appends a response; `file` is relative to the folder that is exported."""

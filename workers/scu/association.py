@@ -71,7 +71,7 @@ def associate(
             association.negotiate()
             yield association
             association.release()
-        except BaseException:
+        except BaseException:  # a release would have the peer believe that all is sent
             association.abort()
             raise
 
