@@ -31,7 +31,10 @@ def root(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", "-c", help="Settings file [default: ./penstock.toml, else the defaults]"
+            "--config",
+            "-c",
+            help="Settings file",
+            show_default="./penstock.toml, else the defaults",
         ),
     ] = None,
     version: Annotated[

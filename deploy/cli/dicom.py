@@ -48,7 +48,9 @@ def send(
     called: Annotated[str, typer.Option("-aec", "--called", help="Called AE title")] = "ANY-SCP",
     calling: Annotated[
         str | None,
-        typer.Option("-aet", "--calling", help="Calling AE title [default: exporter.ae_title]"),
+        typer.Option(
+            "-aet", "--calling", help="Calling AE title", show_default="exporter.ae_title"
+        ),
     ] = None,
 ) -> None:
     """Send DICOM files as they are stored (C-STORE)."""

@@ -24,10 +24,6 @@ from shared.registry.views import JobView, UnknownJobError
 from shared.uid import is_uid
 
 app = typer.Typer(help="What became of what came in.", invoke_without_command=True)
-job_acts.attach(app)
-job_files.attach(app)
-job_finish.attach(app)
-
 _FILTERS = "Which jobs; all that is said holds together"
 
 
@@ -146,6 +142,11 @@ def show(
         output().print(timeline(report))
     if report.job.state is JobState.FAILED:
         raise typer.Exit(ExitCode.FAILED)
+
+
+job_files.attach(app)
+job_acts.attach(app)
+job_finish.attach(app)
 
 
 def _job(gateway: Gateway, id_or_part: str) -> JobView:
