@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from deploy import embedded_server
-from deploy.part import Part
-from deploy.summary import summary
+from deploy.processes.part import Part
+from deploy.screens.summary import summary
 from deploy.system import accepts_connections, check_port, free_port
 from shared.locked_file import LockedFile
 from shared.settings import Settings

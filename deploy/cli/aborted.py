@@ -9,9 +9,9 @@ from rich.text import Text
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, removal, told
-from deploy.listing import Listing
-from deploy.tables import number, table, text, whole
-from deploy.words import moment, plain, size
+from deploy.screens.listing import Listing
+from deploy.screens.tables import number, table, text, whole
+from deploy.screens.words import moment, plain, size
 from shared.tree import StorageTree
 from workers import aborted
 from workers.aborted import AbortedDelivery, list_aborted, show_aborted

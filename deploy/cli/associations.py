@@ -8,9 +8,9 @@ from rich.text import Text
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import records
-from deploy.listing import Listing
-from deploy.tables import number, whole
-from deploy.words import moment, plain, size, span
+from deploy.screens.listing import Listing
+from deploy.screens.tables import number, whole
+from deploy.screens.words import moment, plain, size, span
 from shared.ended_association import EndedAssociation
 from shared.registry.associations import list_associations
 

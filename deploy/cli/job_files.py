@@ -10,8 +10,8 @@ from rich.text import Text
 from deploy.cli.common import AsJson, ExitCode, fail, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import gateway
-from deploy.tables import number, table, text
-from deploy.words import plain, size
+from deploy.screens.tables import number, table, text
+from deploy.screens.words import plain, size
 from shared.job_files import JobFiles
 from shared.registry.views import UnknownJobError
 

@@ -15,8 +15,8 @@ from deploy.cli.moments import parse_moment
 from deploy.cli.records import gateway
 from deploy.cli.watch import Watch
 from deploy.cli.watch import watch as keep_watching
-from deploy.jobs_table import jobs_table
-from deploy.timeline import timeline
+from deploy.screens.jobs_table import jobs_table
+from deploy.screens.timeline import timeline
 from shared.gateway import Gateway
 from shared.job import DestinationState, JobState
 from shared.registry.job_index import JobFilters

@@ -6,7 +6,7 @@ import typer
 
 from deploy.cli.common import ExitCode, fail, invocation
 from deploy.cli.records import redis_url
-from deploy.flower import run as run_flower
+from deploy.dashboard.flower import run as run_flower
 from shared import log
 from shared.registry.step import Queue
 from workers.main import run

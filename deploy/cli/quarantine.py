@@ -7,9 +7,9 @@ import typer
 from deploy.cli.common import AsJson, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.set_apart import Id, acting, attach_discard, context_of, described, removal, told
-from deploy.listing import Listing
-from deploy.tables import number, whole
-from deploy.words import moment, plain
+from deploy.screens.listing import Listing
+from deploy.screens.tables import number, whole
+from deploy.screens.words import moment, plain
 from shared.tree import StorageTree
 from workers import quarantine
 from workers.quarantine import QuarantinedDelivery, list_quarantine, show_quarantined

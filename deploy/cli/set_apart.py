@@ -11,7 +11,7 @@ from redis import RedisError
 
 from deploy.cli.common import ExitCode, fail, invocation
 from deploy.cli.records import redis_url
-from deploy.words import moment
+from deploy.screens.words import moment
 from shared.decision import DecidedAlreadyError, RefusedError, UnknownDeliveryError, discard
 from shared.delivery import Delivery
 from shared.settings import Settings

@@ -2,13 +2,13 @@
 
 import typer
 
-from deploy.address import flower_address
 from deploy.cli.common import AsJson, ExitCode, invocation, output
 from deploy.cli.jsonable import to_json
 from deploy.cli.records import gateway
 from deploy.cli.watch import Watch
 from deploy.cli.watch import watch as keep_watching
-from deploy.status_screen import status_screen
+from deploy.screens.address import flower_address
+from deploy.screens.status import status_screen
 
 
 def status(

@@ -7,8 +7,8 @@ from deploy.cli.common import ExitCode, fail, invocation
 from deploy.demo.run import run as run_demo
 from deploy.embedded_server import ServerDirectoryInUseError
 from deploy.engine import WrongEngineError
+from deploy.processes.supervisor import PartsNotReadyError, Supervisor
 from deploy.stack import PortUnavailableError, Stack
-from deploy.supervisor import PartsNotReadyError, Supervisor
 from shared import log
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from deploy.cli.common import ExitCode, fail, output
 from deploy.cli.records import NoServerError, find_url
-from deploy.words import moment
+from deploy.screens.words import moment
 from shared.gateway import Gateway
 from shared.settings import Settings
 

@@ -14,7 +14,7 @@ from deploy.demo.destination import AE_TITLE as DESTINATION_AE_TITLE
 from deploy.demo.destination import Destination
 from deploy.demo.gateway import AE_TITLE, Gateway, GatewayError
 from deploy.demo.study import make_study
-from deploy.timeline import timeline
+from deploy.screens.timeline import timeline
 from shared.gateway import Gateway as Records
 from shared.gateway import JobReport
 from shared.job import DestinationState, JobState

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from deploy.part import Part
-from deploy.supervisor import PartsNotReadyError, Supervisor
+from deploy.processes.part import Part
+from deploy.processes.supervisor import PartsNotReadyError, Supervisor
 
 
 def part(given: dict[str, Any]) -> Part:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from deploy.cli.moments import parse_moment
 from deploy.embedded_server import EmbeddedServer
-from deploy.jobs_table import jobs_table
+from deploy.screens.jobs_table import jobs_table
 from shared.job import DestinationEnd, DestinationState, JobState
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.views import list_jobs

@@ -3,8 +3,8 @@
 import pytest
 from rich.console import Console
 
-from deploy.listing import Listing
-from deploy.tables import number, whole
+from deploy.screens.listing import Listing
+from deploy.screens.tables import number, whole
 
 
 def drawn(width: int) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from deploy.embedded_server import ServerDirectoryInUseError
-from deploy.part import Part
+from deploy.processes.part import Part
 from deploy.stack import PortUnavailableError, Stack
 from shared.settings import Settings, load
 from tests.support.waiting import wait_for

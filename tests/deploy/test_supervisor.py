@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from deploy.child import LONGEST_DELAY, next_delay
+from deploy.processes.child import LONGEST_DELAY, next_delay
 from tests.support.waiting import wait_for
 
 SLEEP = ["sleep", "600"]

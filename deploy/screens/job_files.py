@@ -3,8 +3,8 @@
 from rich.table import Table
 from rich.text import Text
 
-from deploy.tables import number, table, text, whole
-from deploy.words import moment, plain, size
+from deploy.screens.tables import number, table, text, whole
+from deploy.screens.words import moment, plain, size
 from shared.job_files import AttemptFolder, JobFiles, SentInstance, last_words
 
 _MOST = 20  # lines of a table; all are in the JSON

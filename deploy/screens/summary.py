@@ -7,9 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.address import address, flower_address
-from deploy.tables import facts, table, text
-from deploy.words import size
+from deploy.screens.address import address, flower_address
+from deploy.screens.tables import facts, table, text
+from deploy.screens.words import size
 from shared.settings import Settings
 from shared.settings.fields import format_duration, is_loopback
 from shared.settings.sections import Receiver

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from deploy.child import Child
-from deploy.part import Part
-from deploy.signal_queue import STOP_SIGNALS, SignalQueue
+from deploy.processes.child import Child
+from deploy.processes.part import Part
+from deploy.processes.signal_queue import STOP_SIGNALS, SignalQueue
 from deploy.system import adopt_orphans, children
 from shared.terminal import Terminal
 

@@ -8,7 +8,7 @@ import time
 
 import structlog
 
-from deploy.part import Part
+from deploy.processes.part import Part
 from deploy.system import dying_with_us
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds before a dead part is started again

@@ -11,7 +11,7 @@ import structlog
 from tornado.ioloop import IOLoop
 from tornado.options import options
 
-from deploy.flower_rows import rows_file
+from deploy.dashboard.flower_rows import rows_file
 from shared.broker import celery_app
 from shared.settings import Settings
 from shared.settings.flower import Login
@@ -20,7 +20,7 @@ _HANDLERS = {
     "google": "flower.views.auth.GoogleAuth2LoginHandler",
     "github": "flower.views.auth.GithubLoginHandler",
     "gitlab": "flower.views.auth.GitLabLoginHandler",
-    "oidc": "deploy.oidc.OidcLoginHandler",
+    "oidc": "deploy.dashboard.oidc.OidcLoginHandler",
 }
 _COLUMNS = "name,uuid,state,retries,received,runtime,worker,exception"
 _REASON = re.compile(r"Step\w+Error\((?P<quote>['\"])(?P<words>.*)(?P=quote)\)")

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from deploy.listing import Listing
-from deploy.tables import number, whole
-from deploy.words import moment, plain
+from deploy.screens.listing import Listing
+from deploy.screens.tables import number, whole
+from deploy.screens.words import moment, plain
 from shared.job import DestinationState, JobState
 from shared.registry.jobs import DestinationProgress
 from shared.registry.views import JobView

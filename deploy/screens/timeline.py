@@ -8,10 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.job_files_screen import files_screen
-from deploy.jobs_table import STYLES
-from deploy.tables import facts, number, table, text, whole
-from deploy.words import moment, plain, size, span
+from deploy.screens.job_files import files_screen
+from deploy.screens.jobs_table import STYLES
+from deploy.screens.tables import facts, number, table, text, whole
+from deploy.screens.words import moment, plain, size, span
 from shared.gateway import JobReport
 from shared.job import JobState
 from shared.origin import Origin

@@ -4,9 +4,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.jobs_table import STYLES
-from deploy.tables import number, table, whole
-from deploy.words import moment, since, size
+from deploy.screens.jobs_table import STYLES
+from deploy.screens.tables import number, table, whole
+from deploy.screens.words import moment, since, size
 from shared.job import JobState
 from shared.receiver_state import ReceiverState
 from shared.registry.destinations import DestinationView

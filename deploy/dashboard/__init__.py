@@ -1,0 +1,1 @@
+"""Flower, the dashboard: its process, its rows, its logins."""

@@ -1,0 +1,1 @@
+"""Several processes run as one: started in stages, watched, ended in order."""

@@ -1,0 +1,1 @@
+"""What people see: lists, tables, pages, and the words for times, sizes and addresses."""
