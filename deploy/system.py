@@ -31,14 +31,14 @@ def adopt_orphans() -> None:
 def dying_with_us() -> Callable[[], None]:
     """A `preexec_fn`: the child gets SIGTERM when the thread that starts it ends, however it does.
 
-    It hears no SIGHUP until it listens for it.
+    A SIGHUP waits until it listens for it.
 
     Start such children from the main thread: there the thread's end is the process'.
     """
     parent = os.getpid()
 
     def set_death_signal() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it died before the kernel was told
             os._exit(1)

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from redis import RedisError
 
+from shared.hangup import hear_hangups, hold_hangups
 from workers.context import WorkerContext
 from workers.places import caps
 
@@ -22,17 +23,15 @@ class Reread:
         def ask(number: int, frame: FrameType | None) -> None:
             self._asked = True
 
-        def listen() -> None:
-            signal.signal(signal.SIGHUP, ask)
-
-        class ListenAgain(bootsteps.StartStopStep):  # type: ignore[misc]
+        class Listen(bootsteps.StartStopStep):  # type: ignore[misc]
             """Celery sets its signals up just before it starts these steps."""
 
             def start(self, worker: Any) -> None:
-                listen()
+                signal.signal(signal.SIGHUP, ask)
+                hear_hangups()
 
-        listen()
-        app.steps["worker"].add(ListenAgain)
+        hold_hangups()
+        app.steps["worker"].add(Listen)
 
     def tick(self) -> None:
         """

@@ -1,5 +1,10 @@
 """The `penstock` command, a file for each group of verbs."""
 
-from deploy.cli.app import main
+from shared.hangup import hold_hangups
 
-__all__ = ["main"]
+
+def main() -> None:
+    hold_hangups()  # before anything is loaded
+    from deploy.cli.app import app
+
+    app()

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from deploy.cli.common import Invocation
-from deploy.cli.verbs import Verbs
+from deploy.cli.verbs import VERBS, Verbs
+from shared.hangup import hear_hangups
 
 app = typer.Typer(
     name="penstock",
@@ -41,8 +42,6 @@ def root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
+    if not VERBS[str(context.invoked_subcommand)].rereads:
+        hear_hangups()
     context.obj = Invocation(config)
-
-
-def main() -> None:
-    app()

@@ -12,13 +12,14 @@ class Verb(NamedTuple):
     panel: str  # of `penstock --help`
     module: str
     name: str  # in the module, of a function or of a `typer.Typer` with verbs of its own
+    rereads: bool = False  # its settings, at a SIGHUP
 
 
 VERBS: Final = {
-    "up": Verb("Run", "deploy.cli.up", "up"),
+    "up": Verb("Run", "deploy.cli.up", "up", rereads=True),
     "demo": Verb("Run", "deploy.cli.up", "demo"),
-    "receive": Verb("Run", "deploy.cli.receive", "receive"),
-    "work": Verb("Run", "deploy.cli.parts", "work"),
+    "receive": Verb("Run", "deploy.cli.receive", "receive", rereads=True),
+    "work": Verb("Run", "deploy.cli.parts", "work", rereads=True),
     "flower": Verb("Run", "deploy.cli.parts", "flower"),
     "status": Verb("Look", "deploy.cli.status", "status"),
     "associations": Verb("Look", "deploy.cli.associations", "associations"),

@@ -7,6 +7,8 @@ import socket
 from types import FrameType
 from typing import Any
 
+from shared.hangup import hear_hangups
+
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 _WAITED_FOR = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGCHLD)
 
@@ -28,6 +30,7 @@ class SignalQueue:
             # nohup ignores SIGHUP, a shell's background job SIGINT: let them.
             if number == signal.SIGCHLD or signal.getsignal(number) != signal.SIG_IGN:
                 self._handlers_before[number] = signal.signal(number, _only_wake)
+        hear_hangups()
         return self
 
     def __exit__(self, *_: object) -> None:

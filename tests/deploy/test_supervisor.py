@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from deploy.processes.child import LONGEST_DELAY, next_delay
+from tests.support.process import pending_signals
 from tests.support.waiting import wait_for
 
 SLEEP = ["sleep", "600"]
@@ -44,6 +45,15 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 with open(sys.argv[1], "w", buffering=1) as file:
     while signal.sigwait({signal.SIGHUP}):
         file.write("heard\\n")
+"""
+# Does so only once a file named "go" is beside its own.
+HEARS_LATE = """
+import pathlib, sys, time
+begun = pathlib.Path(sys.argv[3])
+begun.touch()
+while not (begun.parent / "go").exists():
+    time.sleep(0.01)
+exec(sys.argv.pop(1))
 """
 # Is stubborn, and starts another in a session of its own.
 STUBBORN_PAIR = """
@@ -248,6 +258,19 @@ def test_a_hangup_is_passed_on_to_the_parts_that_read_their_settings_again(
     wait_for(lambda: file.read_text() == "heard\nheard\n")
     assert not run.events("part_died")
     assert run.stop() == 0
+
+
+def test_a_hangup_that_comes_before_a_part_listens_waits_for_it(
+    start: Start, tmp_path: Path
+) -> None:
+    begun, file = tmp_path / "begun", tmp_path / "heard"
+    run = start([python("slow", HEARS_LATE, HEARS_HANGUP, file, begun, rereads=True)])
+    wait_for(begun.exists)
+    run.signal(signal.SIGHUP)
+    wait_for(lambda: signal.SIGHUP in pending_signals(run.pid_of("slow")))
+    (tmp_path / "go").touch()
+    wait_for(lambda: file.exists() and file.read_text() == "heard\n")
+    assert not run.events("part_died")
 
 
 def test_a_hangup_that_says_that_the_terminal_was_closed_stops_it(

@@ -38,7 +38,7 @@ _SHORT: dict[str, Any] = {
     "exporter": {"retry_first": "200ms", "retry_longest": "1s"},
 }
 
-_ENVIRONMENT = os.environ | {
+ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(REPOSITORY),
     "FLOWER_UNAUTHENTICATED_API": "true",  # for its tests; unset, its API is closed
 }
@@ -75,7 +75,7 @@ class Gateway:
         self.server = EmbeddedServer(folder / "storage" / "redis")
         self.parts = parts
         self._periods = periods
-        self._environment = {**_ENVIRONMENT, **environment}
+        self._environment = {**ENVIRONMENT, **environment}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.configure(**sections)
 

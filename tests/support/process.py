@@ -30,12 +30,12 @@ def footprint(pid: int) -> Footprint:
 
 def resident_memory(pid: int) -> int:
     """In bytes."""
-    return _status(pid, "VmRSS")
+    return int(_status(pid, "VmRSS")) * 1024
 
 
 def peak_memory(pid: int) -> int:
     """The most that was ever resident, in bytes; `forget_peak_memory` begins anew."""
-    return _status(pid, "VmHWM")
+    return int(_status(pid, "VmHWM")) * 1024
 
 
 def forget_peak_memory(pid: int) -> None:
@@ -49,9 +49,22 @@ def processor_time(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def _status(pid: int, name: str) -> int:
+def pending_signals(pid: int) -> set[int]:
+    return _signals(_status(pid, "ShdPnd"))
+
+
+def held_signals(pid: int) -> set[int]:
+    """Those that its first thread does not let through for now."""
+    return _signals(_status(pid, "SigBlk"))
+
+
+def _signals(mask: str) -> set[int]:
+    return {number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1}
+
+
+def _status(pid: int, name: str) -> str:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         key, _, value = line.partition(":")
         if key == name:
-            return int(value.split()[0]) * 1024
+            return value.split()[0]
     raise AssertionError(f"process {pid} has ended")
