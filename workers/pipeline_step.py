@@ -1,5 +1,6 @@
 """The pipeline step: one attempt at a time, until one succeeds or all are used up."""
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -132,6 +133,8 @@ def _run(work: _Work, attempt: Attempt, number: int, how: str) -> Outcome:
         _uncount(called)
         interrupted = tried.ends(f"attempt {number} interrupted")
         context.records.move(folder.id, JobState.QUEUED, interrupted)
+        if called.was_begun:
+            return TryAgain(0, "the worker was stopped", holds_on=True)
         raise
     except StepWithdrawnError:
         _uncount(called)
@@ -153,8 +156,9 @@ def _end(work: _Work, called: EngineAttempt, end: AttemptEnd, tried: Try) -> Out
                 reason = f"given up after {waited:.0f} s: {reason}"
                 return fail_job(context, folder, reason, tried)
             return _later(work, "not now", reason, None, tried)
-        case CallAgain(reason, delay):
-            return _later(work, f"attempt {tried.attempt} to be called", reason, delay, tried)
+        case CallAgain(reason, delay, uncertain):
+            what = f"attempt {tried.attempt} to be called"
+            return replace(_later(work, what, reason, delay, tried), holds_on=uncertain)
         case Taken(deadline):
             called.taken(work.lease.run, deadline)
             told = f"attempt {tried.attempt} handed over, for at most {format_duration(deadline)}"
@@ -174,7 +178,7 @@ def _uncount(called: EngineAttempt) -> None:
         called.folder.uncount(called.attempt)
 
 
-def _later(work: _Work, what: str, reason: str, delay: float | None, tried: Try) -> Outcome:
+def _later(work: _Work, what: str, reason: str, delay: float | None, tried: Try) -> TryAgain:
     if delay is None:
         delay = full_jitter(work.lease.run.attempt, FIRST_DELAY, LONGEST_DELAY)
     tell_retry(work.context, work.folder, what, delay, reason, tried)

@@ -112,6 +112,9 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
     match outcome:
         case Done():
             gate.finish(run, StepEnd.DONE)
+        case TryAgain(delay, holds_on=True):
+            gate.hand_over(run, delay, holds_on=True)
+            _catch_up(context, run.step)
         case TryAgain(delay, reason, counted, troubled, broken):
             gate.finish(
                 run,
@@ -146,7 +149,7 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
 def _catch_up(context: WorkerContext, step: Step) -> None:
     """The job may have been released, or retried, while the withdrawn run was stopping.
 
-    Or an engine has told already how the attempt ended that was just handed over to it.
+    Or an engine has told already how the attempt ended that it was just called for.
     """
     if step.job:
         with contextlib.suppress(FileNotFoundError, ValidationError):  # the reconciler says so

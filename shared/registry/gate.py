@@ -146,11 +146,12 @@ class Gate:
         )
         return Verdict(answer)
 
-    def hand_over(self, run: Run, seconds: float) -> Verdict:
+    def hand_over(self, run: Run, seconds: float, *, holds_on: bool = False) -> Verdict:
         """The step goes on elsewhere and beats no more: so long, it is not granted again.
 
         It keeps its place in its lane, but none of a worker's; `finish` ends it. To be repeated
-        for a server that has lost it.
+        for a server that has lost it. One that `holds_on` keeps its place after that time too: no
+        other goes before it.
         """
         answer = scripts.run(
             self._redis,
@@ -159,6 +160,7 @@ class Gate:
             run.token,
             run.caller,
             max(0, _ms(seconds)),
+            int(holds_on),
             _ms(_KEEP_FINISHED),
             *_identity(run),
         )

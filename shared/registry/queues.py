@@ -9,7 +9,9 @@ from redis import Redis
 from shared.registry import keys
 from shared.registry.step import Priority, Queue
 
-_PRIORITY = 10**13  # its weight in the score of a waiting step, as lua/common.lua has it
+# In the score of a waiting step, as lua/common.lua has it.
+_PRIORITY = 10**13  # its weight
+_HOLDS_ON = -1  # instead of the priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def _read(redis: Redis, queue: Queue) -> QueueView:
             for lane in lanes:
                 transaction.zcard(index + lane)
         for lane in lanes:
-            for priority in Priority:
+            for priority in (_HOLDS_ON, *Priority):
                 first, last = priority * _PRIORITY, f"({(priority + 1) * _PRIORITY}"
                 transaction.zrangebyscore(keys.WAITING + lane, first, last, 0, 1, withscores=True)
         (seconds, _), announced, *answers = transaction.execute()

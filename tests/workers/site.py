@@ -176,6 +176,8 @@ class Site:
                 self.gate.finish(run, StepEnd.WITHDRAWN)
             case HandedOver(deadline):
                 self.gate.hand_over(run, deadline)
+            case TryAgain(holds_on=True):
+                self.gate.hand_over(run, 0, holds_on=True)
             case TryAgain(counted=counted):
                 self.gate.finish(run, StepEnd.RETRYING, counted=counted)
         return outcome

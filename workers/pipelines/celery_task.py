@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import Celery
+from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from shared.settings.pipeline_kinds import CeleryPipeline
@@ -15,7 +16,7 @@ class CeleryTask:
     def check(self, section: CeleryPipeline) -> list[str]:
         try:
             with _app(section).connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, timeout=section.connect_timeout)
+                _connect(connection, section)
         except OperationalError as error:
             return [f"broker: {_words(error)}"]
         return []
@@ -23,8 +24,11 @@ class CeleryTask:
     def trigger(self, section: CeleryPipeline, run: AttemptRun) -> AttemptEnd:
         token = EngineAttempt(run.folder, run.attempt).begin_call(run.lease.run, section.deadline)
         app = _app(section)
+        sending = False
         try:
             with app.connection_for_write() as connection:
+                _connect(connection, section)
+                sending = True
                 app.send_task(
                     section.task,
                     kwargs=ids_and_paths(run, token),
@@ -35,7 +39,7 @@ class CeleryTask:
                     retry=False,
                 )
         except OperationalError as error:
-            return CallAgain(_words(error))
+            return CallAgain(_words(error), uncertain=sending)
         return Taken(section.deadline)
 
 
@@ -50,6 +54,10 @@ def _app(section: CeleryPipeline) -> Celery:
         broker_transport_options=_transport_options(url, section.connect_timeout),
     )
     return app
+
+
+def _connect(connection: Connection, section: CeleryPipeline) -> None:
+    connection.ensure_connection(max_retries=1, timeout=section.connect_timeout)
 
 
 def _transport_options(url: str, timeout: float) -> dict[str, Any]:

@@ -26,7 +26,12 @@ class HttpAnswer:
 
 
 class NoAnswerError(Exception):
-    """Why there is none, without address and data; whether the request arrived is not known."""
+    """Why there is none, without address and data."""
+
+    def __init__(self, reason: str, *, uncertain: bool = False) -> None:
+        """`uncertain`: the request may have arrived."""
+        super().__init__(reason)
+        self.uncertain = uncertain
 
 
 class HttpExchange:
@@ -94,7 +99,8 @@ class HttpExchange:
             while not ended.wait(_POLL):
                 check()
                 if time.monotonic() > deadline:  # the socket's timeouts are of silence only
-                    raise NoAnswerError(f"no answer within {self._longest:g} s")
+                    reason = f"no answer within {self._longest:g} s"
+                    raise NoAnswerError(reason, uncertain=True)
         finally:
             self._break_off()
         (result,) = found
@@ -115,7 +121,7 @@ class HttpExchange:
             self._connection.request("POST", self._target, body, dict(headers))
             response = self._connection.getresponse()
         except (OSError, HTTPException) as error:
-            raise NoAnswerError(f"no answer: {_words(error)}") from None
+            raise NoAnswerError(f"no answer: {_words(error)}", uncertain=True) from None
         return HttpAnswer(response.status, response.getheader("Retry-After"))
 
     def _break_off(self) -> None:

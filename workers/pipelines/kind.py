@@ -56,10 +56,11 @@ class NotNow:
 
 @dataclass(frozen=True, slots=True)
 class CallAgain:
-    """An engine could not be called, or it is not known whether: the same attempt goes on."""
+    """An engine has not said that it has the attempt, which goes on."""
 
     reason: str
     delay: float | None = None  # seconds, where the engine said so
+    uncertain: bool = False  # it may have it all the same, and be at work
 
 
 @dataclass(frozen=True, slots=True)

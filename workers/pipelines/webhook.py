@@ -30,6 +30,7 @@ from workers.pipelines.kind import (
 )
 
 _TRY_AGAIN = frozenset({408, 425, 429})
+_FROM_BETWEEN = frozenset({502, 504})  # of a proxy, who may have handed the request on
 _LONGEST_RETRY_AFTER = 3600.0  # seconds
 
 
@@ -53,14 +54,15 @@ class Webhook:
         try:
             answer = _exchange(section).post(body, _headers(section, run, body), run.lease.check)
         except NoAnswerError as error:
-            return CallAgain(str(error))
+            return CallAgain(str(error), uncertain=error.uncertain)
         match status_class(answer.status, section.answers):
             case StatusClass.ACCEPTED if section.mode == "callback":
                 return Taken(section.deadline)
             case StatusClass.ACCEPTED:
                 return engine_result(run.folder, run.attempt, run.job)
             case StatusClass.RETRY:
-                return CallAgain(_words(answer), retry_after(answer.retry_after))
+                uncertain = answer.status in _FROM_BETWEEN
+                return CallAgain(_words(answer), retry_after(answer.retry_after), uncertain)
             case StatusClass.FAILED:
                 return AttemptFailed(_words(answer), final=True)
 

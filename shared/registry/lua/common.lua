@@ -5,10 +5,12 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Waiting steps stand in order of priority, then of submission.
+-- Waiting steps stand in order of priority, then of submission; before them all those that hold
+-- on to their places.
 local function wait(id, lane)
-  local step = redis.call('HMGET', STEP .. id, 'priority', 'submitted')
-  redis.call('ZADD', WAITING .. lane, step[1] * 1e13 + step[2], id)
+  local step = redis.call('HMGET', STEP .. id, 'priority', 'submitted', 'holds_on')
+  local priority = step[3] == '1' and -1 or step[1]
+  redis.call('ZADD', WAITING .. lane, priority * 1e13 + step[2], id)
 end
 
 local function leave(id, lane)

@@ -22,7 +22,7 @@ if outcome == 'withdrawn' or (step[4] and outcome ~= 'done') then
   return 'finished'
 end
 leave(id, lane)
-redis.call('HDEL', STEP .. id, 'withdrawn')
+redis.call('HDEL', STEP .. id, 'withdrawn', 'holds_on')
 redis.call('HSET', STEP .. id, 'state', outcome, 'token', '', 'finished', token, 'reason', reason)
 if counted == '0' then redis.call('HINCRBY', STEP .. id, 'attempts', -1) end
 if broken == '0' then redis.call('HINCRBY', STEP .. id, 'breaks', -1) end

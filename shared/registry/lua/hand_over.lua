@@ -1,8 +1,9 @@
--- id, token, caller, time left (ms), keep (ms), queue, lane, job, priority, attempts, breaks
+-- id, token, caller, time left (ms), holds on, keep (ms),
+-- queue, lane, job, priority, attempts, breaks
 -- -> 'go on', 'lost', 'withdrawn'
 -- A running step goes on elsewhere: it keeps its token, and its place in the lane until its deadline.
-local id, token, caller, left, keep = unpack(ARGV, 1, 5)
-local queue, lane, job, priority, attempts, breaks = unpack(ARGV, 6)
+local id, token, caller, left, holds_on, keep = unpack(ARGV, 1, 6)
+local queue, lane, job, priority, attempts, breaks = unpack(ARGV, 7)
 local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'withdrawn')
 if step[1] == 'withdrawn' then return 'withdrawn' end
 local under_way = step[1] == 'running' or step[1] == 'handed over'
@@ -16,6 +17,6 @@ end
 if not step[1] then make(id, queue, lane, job, priority) end
 leave(id, lane)
 redis.call('HSET', STEP .. id, 'state', 'handed over', 'token', token, 'caller', caller,
-  'attempts', attempts, 'breaks', breaks)
+  'attempts', attempts, 'breaks', breaks, 'holds_on', holds_on)
 redis.call('ZADD', HANDED_OVER .. lane, now() + left, id)
 return 'go on'

@@ -61,6 +61,7 @@ class Model:
     later: bool = False  # due, but not yet
     stopping: bool = False  # withdrawn while it runs
     granted_before: bool = False  # by this server
+    holds_on: bool = False
     attempts: int = 0
     breaks: int = 0
 
@@ -196,11 +197,11 @@ class GateMachine(RuleBasedStateMachine):
         model.lapsed = lapses
         return body
 
-    @rule(target=bodies, body=consumes(bodies), lapses=st.booleans())
-    def hand_over(self, body: Run, lapses: bool) -> object:
+    @rule(target=bodies, body=consumes(bodies), lapses=st.booleans(), holds_on=st.booleans())
+    def hand_over(self, body: Run, lapses: bool, holds_on: bool) -> object:
         model, adopts = self.model(body.step.id), self._adopts(body)
         before = server_time(self.redis)
-        verdict = self.gate.hand_over(body, 0 if lapses else LATER)
+        verdict = self.gate.hand_over(body, 0 if lapses else LATER, holds_on=holds_on)
         if not adopts and not self._holds(body) and not self._left_to_engine(body):
             late = model.at is At.WITHDRAWN
             assert verdict is (Verdict.WITHDRAWN if late else Verdict.LOST)
@@ -212,7 +213,7 @@ class GateMachine(RuleBasedStateMachine):
         assert verdict is Verdict.GO_ON
         if adopts:
             self._adopt(body, before)
-        model.at, model.lapsed = At.ELSEWHERE, lapses
+        model.at, model.lapsed, model.holds_on = At.ELSEWHERE, lapses, holds_on
         return body
 
     @rule(
@@ -255,7 +256,7 @@ class GateMachine(RuleBasedStateMachine):
             return
         model.at = At.DUE if end is StepEnd.RETRYING else At.ENDED
         model.later = delay > 0
-        model.token, model.stopping = "", False
+        model.token, model.stopping, model.holds_on = "", False, False
         model.attempts -= not counted
         model.breaks -= not broken
 
@@ -343,14 +344,15 @@ class GateMachine(RuleBasedStateMachine):
     def _made(self, step: Step, before: float) -> None:
         """The server has a record of the step since just now."""
         model = self.model(step.id)
-        model.attempts, model.breaks = 0, 0
+        model.attempts, model.breaks, model.holds_on = 0, 0, False
         model.submitted = int(self.redis.hget(keys.STEP + step.id, "submitted") or 0)
         assert int(before * 1000) <= model.submitted <= server_time(self.redis) * 1000
 
-    def _place_in_line(self, step_id: str) -> tuple[Priority, int]:
-        return STEPS[step_id].priority, self.model(step_id).submitted
+    def _place_in_line(self, step_id: str) -> tuple[bool, Priority, int]:
+        model, priority = self.model(step_id), STEPS[step_id].priority
+        return not model.holds_on, Priority.STAT if model.holds_on else priority, model.submitted
 
-    def _admissible(self) -> list[tuple[Priority, int]]:
+    def _admissible(self) -> list[tuple[bool, Priority, int]]:
         """Which the next grant admits, in order; what ran out or is due waits from now on."""
         if self.world.closed:
             return []
@@ -366,7 +368,7 @@ class GateMachine(RuleBasedStateMachine):
         room = max(0, min(self.world.places, CAPS[QUEUE]) - taken)
         return sorted(place for lane in LANES for place in self._admissible_of(lane))[:room]
 
-    def _admissible_of(self, lane: str) -> list[tuple[Priority, int]]:
+    def _admissible_of(self, lane: str) -> list[tuple[bool, Priority, int]]:
         cap = min(CAPS[lane], 1) if lane in self.world.troubled else CAPS[lane]
         held = sum(model.at in (At.HELD, At.ELSEWHERE) for model in self._of(lane))
         waiting = (

@@ -6,13 +6,14 @@ from redis import Redis
 from shared.registry import keys
 from shared.registry.gate import Gate, Verdict
 from shared.registry.queues import queues
-from shared.registry.step import StepEnd
+from shared.registry.step import Priority, StepEnd
 from tests.shared.registry.steps import (
     LANE,
     QUEUE,
     done,
     granted_ids,
     granted_once_it_may,
+    server_time,
     start,
     started,
     step,
@@ -50,6 +51,24 @@ def test_past_its_deadline_it_is_granted_again_and_whoever_had_it_has_lost_it(
     assert not gate.finish(run, StepEnd.DONE)
     later = start(gate, again)
     assert (later.attempt, later.breaks) == (2, 1)  # a deadline is foreseen
+
+
+def test_one_that_holds_on_keeps_its_place_though_nobody_takes_it_up_in_time(
+    redis: Redis, gate: Gate
+):
+    gate.set_caps({LANE: 1})
+    gate.hand_over(started(gate, "a"), 0, holds_on=True)
+    gate.announce_places("worker-1", {QUEUE: 0})  # its time is over, and there is no place for it
+    gate.submit(step("urgent", priority=Priority.STAT))
+    assert granted_ids(gate) == []
+    (view,) = (view for view in queues(redis) if view.queue is QUEUE)
+    assert view.oldest is not None
+    assert abs(view.oldest.timestamp() - server_time(redis)) < 60
+    gate.announce_places("worker-1", {QUEUE: 2})
+    (again,) = gate.grant(QUEUE)
+    assert again.step_id == "a"
+    gate.finish(start(gate, again), StepEnd.RETRYING)
+    assert granted_ids(gate) == ["urgent"]
 
 
 def test_handed_over_again_its_deadline_is_the_newer_one(redis: Redis, gate: Gate):

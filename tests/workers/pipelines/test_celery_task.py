@@ -81,6 +81,7 @@ def test_while_its_broker_is_away_it_is_called_again(make_job: MakeJob, broker: 
     outcome = site.run_pipeline(job_id)
     assert isinstance(outcome, TryAgain)
     assert outcome.reason == "the broker does not answer (ConnectionError)"
+    assert not outcome.holds_on
     site.configure(
         pipelines={
             "keep": {"kind": "celery", "task": "engine.work", "queue": "gpu", "broker": broker}
