@@ -3,16 +3,33 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import structlog
+
+from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
 from shared.result_files import BadResult, bad_results
+from workers.changed_input import changed_instances
 from workers.context import WorkerContext
 from workers.pipelines.kind import AttemptEnd, AttemptFailed, NotNow, Succeeded
 
+log = structlog.get_logger()
+
+
+def changed_before(job: Job, folder: JobFolder) -> AttemptFailed | None:
+    """What becomes of an attempt whose input is not any more what was received."""
+    return _changed(job, folder, "before it ran")
+
 
 def judged(
-    context: WorkerContext, folder: JobFolder, attempt: Attempt, end: AttemptEnd
+    context: WorkerContext, job: Job, folder: JobFolder, attempt: Attempt, end: AttemptEnd
 ) -> AttemptEnd:
-    """The end that counts: a success with a result that cannot be exported is none."""
+    """The end that counts.
+
+    A success with a result that cannot be exported is none, and nothing is one that changed what
+    was received: all jobs of a delivery have the same files.
+    """
+    if isinstance(end, Succeeded | AttemptFailed | NotNow):
+        end = _changed(job, folder, "while it ran") or end
     if isinstance(end, Succeeded) and folder.path / end.folder != folder.input:
         end = _with_result(folder, attempt, end)
     if isinstance(end, AttemptFailed | NotNow) and _make_room(context, attempt):
@@ -27,6 +44,14 @@ def put_off(folder: JobFolder, attempt: Attempt) -> float:
     folder.put_off(attempt)
     job = folder.update(lambda job: job.model_copy(update={"put_off": job.put_off or now}))
     return (now - (job.put_off or now)).total_seconds()
+
+
+def _changed(job: Job, folder: JobFolder, when: str) -> AttemptFailed | None:
+    count = changed_instances(folder, job)
+    if not count:
+        return None
+    log.error("received instances changed", job=job.id, count=count)
+    return AttemptFailed(f"{count} of the received instances were changed {when}", final=True)
 
 
 def _with_result(folder: JobFolder, attempt: Attempt, end: Succeeded) -> AttemptEnd:

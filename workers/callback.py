@@ -17,7 +17,6 @@ from workers.attempt_judged import judged
 from workers.context import WorkerContext
 from workers.handover import Answer, EngineAttempt, Told
 from workers.outcome import Done, Failed, Outcome, TryAgain
-from workers.pipelines.engine_call import engine_result
 from workers.pipelines.kind import AttemptFailed, Succeeded
 from workers.tried import Try
 
@@ -102,8 +101,9 @@ def end_as_told(context: WorkerContext, job: Job, called: EngineAttempt) -> Outc
     answer = called.answer
     assert answer is not None
     folder, attempt = called.folder, called.attempt
-    told = failed_as_told(answer) or engine_result(folder, attempt, job, answer.message)
-    end = judged(context, folder, attempt, told)
+    output = str(attempt.output.relative_to(folder.path))
+    told = failed_as_told(answer) or Succeeded(output, answer.message)
+    end = judged(context, job, folder, attempt, told)
     assert isinstance(end, Succeeded | AttemptFailed)
     section = context.pipeline(job.pipeline)
     number = folder.attempts() - job.attempts_forgiven

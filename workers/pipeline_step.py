@@ -19,7 +19,7 @@ from workers.attempt_end import (
     fail_job,
     tell_retry,
 )
-from workers.attempt_judged import judged, put_off
+from workers.attempt_judged import changed_before, judged, put_off
 from workers.backoff import full_jitter
 from workers.callback import end_as_told, failed_as_told
 from workers.context import WorkerContext
@@ -125,6 +125,8 @@ def _run(work: _Work, attempt: Attempt, number: int, how: str) -> Outcome:
         progress="",
     )
     called = EngineAttempt(folder, attempt)
+    if changed := changed_before(work.job, folder):
+        return _end(work, called, changed, tried)
     tell = partial(report_progress, context, folder.id)
     run = AttemptRun(work.job, folder, attempt, work.lock, work.lease, tell)
     try:
@@ -142,7 +144,7 @@ def _run(work: _Work, attempt: Attempt, number: int, how: str) -> Outcome:
         raise
     if called.answer is not None:  # its engine told before it answered the call
         return _carry_out(work, called)
-    return _end(work, called, judged(context, folder, attempt, end), tried)
+    return _end(work, called, judged(context, work.job, folder, attempt, end), tried)
 
 
 def _end(work: _Work, called: EngineAttempt, end: AttemptEnd, tried: Try) -> Outcome:

@@ -58,7 +58,7 @@ BAD = {
     ),
     "meddles": (
         shell('cd "$MONAI_INPUTPATH"; for f in *; do chmod u+w $f; echo x >> $f; done'),
-        "the program changed 1 of the received instances",
+        "1 of the received instances were changed while it ran",
     ),
     "lies": (
         shell('echo no > "$MONAI_OUTPUTPATH/DOE^JOHN.dcm"'),

@@ -11,7 +11,7 @@ import structlog
 from shared.job_folder import Attempt
 from shared.settings.fields import format_size
 from shared.settings.sections import CommandPipeline
-from workers.pipelines.attempt_input import changed_instances, make_input, remove_input
+from workers.pipelines.attempt_input import make_input, remove_input
 from workers.pipelines.disk_use import DiskLimit
 from workers.pipelines.given import Given
 from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, NotNow, Succeeded
@@ -41,9 +41,6 @@ class Command:
 
     def trigger(self, section: CommandPipeline, run: AttemptRun) -> AttemptEnd:
         _cancel_lost_attempts(section, run)
-        if count := changed_instances(run.folder, run.job):
-            reason = f"{count} of the received instances were changed by an earlier program"
-            return AttemptFailed(reason, final=True)
         try:
             make_input(run.folder, run.attempt, section.input)
             run.attempt.begin()
@@ -51,15 +48,10 @@ class Command:
             reason = f"the input could not be laid out: {error.strerror}"
             return NotNow(reason, section.give_up_after)
         try:
-            end = _run(section, run)
+            return _run(section, run)
         finally:
             run.attempt.end()
             remove_input(run.attempt)
-        if count := changed_instances(run.folder, run.job):
-            log.error("received instances changed by a program", job=run.job.id, count=count)
-            reason = f"the program changed {count} of the received instances"
-            return AttemptFailed(reason, final=True)
-        return end
 
 
 def _run(section: CommandPipeline, run: AttemptRun) -> AttemptEnd:

@@ -7,12 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from shared.delivery import read_delivery
-from shared.job import Job
-from shared.job_folder import Attempt, JobFolder
 from shared.part10 import read_file_meta
 from workers.headers import Headers, read_headers
-from workers.pipelines.attempt_input import changed_instances
-from workers.pipelines.kind import AttemptFailed, AttemptRun, Succeeded
+from workers.pipelines.kind import AttemptRun
 from workers.plan import PLAN_FILE, Plan
 
 
@@ -37,16 +34,6 @@ def ids_and_paths(run: AttemptRun, token: str) -> dict[str, Any]:
         "output": str(run.attempt.output),
         "work": str(run.attempt.work),
     }
-
-
-def engine_result(
-    folder: JobFolder, attempt: Attempt, job: Job, told: str = ""
-) -> Succeeded | AttemptFailed:
-    """Of an engine that says that it is done; it reads the job's own input, and must only read."""
-    if count := changed_instances(folder, job):
-        reason = f"the engine changed {count} of the received instances"
-        return AttemptFailed(reason, final=True)
-    return Succeeded(str(attempt.output.relative_to(folder.path)), told)
 
 
 def identifiers(run: AttemptRun) -> dict[str, Any]:

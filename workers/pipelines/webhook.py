@@ -15,7 +15,6 @@ from typing import Any
 from shared.settings.pipeline_kinds import NULL, WHOLE_CALL, WebhookPipeline
 from workers.handover import EngineAttempt
 from workers.pipelines.engine_call import (
-    engine_result,
     idempotency_key,
     identifiers,
     ids_and_paths,
@@ -26,6 +25,7 @@ from workers.pipelines.kind import (
     AttemptFailed,
     AttemptRun,
     CallAgain,
+    Succeeded,
     Taken,
 )
 
@@ -59,7 +59,7 @@ class Webhook:
             case StatusClass.ACCEPTED if section.mode == "callback":
                 return Taken(section.deadline)
             case StatusClass.ACCEPTED:
-                return engine_result(run.folder, run.attempt, run.job)
+                return Succeeded(str(run.attempt.output.relative_to(run.folder.path)))
             case StatusClass.RETRY:
                 uncertain = answer.status in _FROM_BETWEEN
                 return CallAgain(_words(answer), retry_after(answer.retry_after), uncertain)
