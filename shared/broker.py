@@ -9,7 +9,7 @@ from kombu import Queue as KombuQueue
 
 from shared.registry.step import Grant, Queue
 
-FINISH_TASK = "penstock.finish"  # engines elsewhere send it
+FINISH_TASK = "penstock.finish"  # engines elsewhere send it; no worker is told to take it
 FINISH_QUEUE = "finish"
 _CONNECT_TIMEOUT = 1  # seconds: a publisher is told soon that Redis is away
 
@@ -27,7 +27,7 @@ def celery_app(url: str, *, events: type | None = None) -> Celery:
         task_reject_on_worker_lost=False,
         task_ignore_result=True,
         task_create_missing_queues=False,
-        task_queues=[KombuQueue(name, routing_key=name) for name in (*Queue, FINISH_QUEUE)],
+        task_queues=[KombuQueue(name, routing_key=name) for name in Queue],
         task_default_queue=Queue.DISPATCH,
         task_serializer="json",
         accept_content=["json"],

@@ -1,4 +1,4 @@
-"""The Celery app of a worker: a task for each queue, the canary, and what engines send."""
+"""The Celery app of a worker: a task for each queue, and the canary."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ from workers.context import WorkerContext
 from workers.dispatch import dispatch
 from workers.events import Events
 from workers.exports.step import export
-from workers.finish_task import add_finish_task
 from workers.pipeline_step import run_pipeline
 from workers.step_runner import Body, StepFailedError, run_step
 
@@ -28,7 +27,6 @@ def worker_app(context: WorkerContext, url: str, canary: Canary) -> Celery:
     canary.live_in(app)
     for queue, body in BODIES.items():
         _add_task(app, context, queue, body)
-    add_finish_task(app, context)
     return app
 
 

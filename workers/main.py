@@ -8,13 +8,13 @@ from functools import partial
 import structlog
 from celery import signals
 
-from shared.broker import FINISH_QUEUE
 from shared.registry.connection import connect
 from shared.registry.step import Queue
 from shared.settings import Settings
 from workers.app import worker_app
 from workers.canary import Canary
 from workers.context import WorkerContext, connected
+from workers.finish_messages import FinishMessages
 from workers.group_closer import GroupCloser
 from workers.health import Health, end_process
 from workers.housekeeping import Housekeeping
@@ -65,6 +65,9 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
         Ticker("the settings", period.tick, reread.tick),
         Ticker("the canary", health.period, health.tick),
     ]
+    if Queue.PIPELINE in places:
+        engines = FinishMessages(context, connect(url))
+        tickers.append(Ticker("engines", period.tick, engines.tick))
     drain = _on_shutdown(context, here, health)
     app = worker_app(context, url, canary)
     reread.on_hangup(app)
@@ -72,9 +75,6 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
         ticker.start()
     # One more, for the canary and for messages that are handed on.
     threads, taken = sum(places.values()) + 1, [*map(str, queues), canary.queue]
-    if Queue.PIPELINE in places:
-        threads += 1  # and one for engines, who are heard while programs take all the places
-        taken.append(FINISH_QUEUE)
     app.worker_main(
         [
             "--quiet",

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from celery import Celery
+
 from shared.broker import celery_app
 from shared.job import JobState
 from shared.registry.queues import queues
@@ -217,6 +219,24 @@ def test_any_celery_tells_by_a_line_of_shell_and_flower_is_shown_nothing_of_it(
             assert word not in str(events) + gateway.log("pipelines")
         (job,) = gateway.jobs()
         assert "DOE^JOHN" in gateway.history(job)[-1].error
+
+
+def test_what_an_engine_tells_is_not_lost_with_the_worker_that_is_killed_over_it(
+    tmp_path: Path,
+) -> None:
+    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
+        _send(gateway, CT)
+        wait_for(lambda: _elsewhere(gateway) == 1, PATIENCE)
+        gateway.kill("pipelines")
+        mortal = {"DIES_AT": "workers.handover:EngineAttempt.tell"}
+        gateway.start("pipelines", "tests.support.mortal_worker", **mortal)
+        call = engine.requests[0].json
+        with Celery(broker=gateway.server.url, set_as_current=False) as elsewhere:
+            end = {"job": call["job"], "token": call["token"], "succeeded": True}
+            elsewhere.send_task("penstock.finish", kwargs=end, queue="finish")
+        assert gateway.process("pipelines").wait(PATIENCE) == -signal.SIGKILL
+        gateway.start("pipelines")
+        assert gateway.wait_for_job(timeout=PATIENCE).attempt == 1
 
 
 @contextmanager

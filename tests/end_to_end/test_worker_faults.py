@@ -10,6 +10,8 @@ from tests.support.held_pipeline import HeldPipeline
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
 
+AT_ITS_PLAN = {"DIES_AT": "workers.dispatch:make_plan"}
+
 
 def test_a_worker_suspended_past_its_lease_does_not_go_on_beside_the_next(tmp_path: Path) -> None:
     pipeline = HeldPipeline(tmp_path)
@@ -69,9 +71,9 @@ def test_a_delivery_that_kills_its_worker_each_time_ends_in_quarantine(tmp_path:
     with Gateway(tmp_path, ("receiver",), workers={"max_step_attempts": 3}) as gateway:
         gateway.storescu(sample_file("CT_small.dcm"), called="PENSTOCK")
         for _ in range(3):
-            gateway.start("exports", module="tests.support.mortal_worker")
+            gateway.start("exports", "tests.support.mortal_worker", **AT_ITS_PLAN)
             assert gateway.process("exports").wait(30) == -signal.SIGKILL
-        gateway.start("exports", module="tests.support.mortal_worker")
+        gateway.start("exports", "tests.support.mortal_worker", **AT_ITS_PLAN)
         (folder,) = wait_for(lambda: list(gateway.tree.quarantine.iterdir()), 30)
         written = wait_for(lambda: read_quarantined(folder))
         assert written is not None

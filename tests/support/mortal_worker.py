@@ -1,18 +1,22 @@
-"""The program, but for one thing: it is killed, as by SIGKILL, where it makes a delivery's plan."""
+"""The program, but for one thing: where it calls what `DIES_AT` names, it is killed by SIGKILL.
+
+Like `workers.dispatch:make_plan`, or a method, `package.module:Class.method`.
+"""
 
 import os
-import signal
+import pkgutil
+import re
 from typing import Any, NoReturn
 
 from deploy.cli import main
-from workers import dispatch
+from tests.workers.faults import kill_process
 
 
-def _die(*_: Any) -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("nobody outlives that")
+def _die(*_: Any, **__: Any) -> NoReturn:
+    kill_process()
 
 
 if __name__ == "__main__":
-    dispatch.make_plan = _die
+    owner, _, name = re.split(r"([:.])(?=\w+$)", os.environ["DIES_AT"])
+    setattr(pkgutil.resolve_name(owner), name, _die)
     main()
