@@ -8,13 +8,14 @@ import structlog
 from receiver.admission import Load
 from receiver.buffers import Buffers
 from receiver.capacity import Capacity
-from receiver.certificates import CertificateFileError, Certificates
+from receiver.certificates import Certificates
 from receiver.incoming import Incoming
 from receiver.outbox import Outbox
 from receiver.reporter import Reporter
 from receiver.slots import Slots
 from receiver.syncing import SyncPool
 from receiver.tally import Tally
+from shared.certificate_files import CertificateFileError
 from shared.settings import InvalidSettingsError, Settings
 from shared.settings.live import LiveSettings
 from shared.tree import StorageTree

@@ -9,7 +9,8 @@ import typer
 
 from deploy.cli.common import AsJson, ExitCode, fail, invocation
 from deploy.cli.jsonable import to_json
-from receiver.certificates import CertificateFileError, Certificates
+from receiver.certificates import Certificates
+from shared.certificate_files import CertificateFileError
 from shared.settings.load import DEFAULT_FILE
 from shared.settings.sections import Receiver
 from workers.pipelines.kinds import kind_of

@@ -3,9 +3,9 @@
 import typer
 
 from deploy.cli.common import ExitCode, fail, invocation
-from receiver.certificates import CertificateFileError
 from receiver.main import run
 from shared import log
+from shared.certificate_files import CertificateFileError
 
 
 def receive(context: typer.Context) -> None:

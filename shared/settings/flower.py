@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import NoDecode
 
 from shared.settings.fields import Seconds, is_loopback
-from shared.settings.sections import Section
+from shared.settings.section import Section
 
 
 def _check_credential(credential: SecretStr) -> SecretStr:

@@ -43,8 +43,8 @@ def load(path: Path | None = None) -> Settings:
     """The settings from `path`, else `$PENSTOCK_CONFIG`, else `./penstock.toml`, else defaults.
 
     The environment overrides the file (`PENSTOCK_RECEIVER__PORT=104`), and so do files in
-    `$PENSTOCK_SECRETS_DIR` (`penstock_redis__url`). Relative paths, of `storage.root` and
-    `receiver.tls` and of a pipeline's `tls`, are relative to the settings file.
+    `$PENSTOCK_SECRETS_DIR` (`penstock_redis__url`). Relative paths, of `storage.root` and of
+    every `tls`, are relative to the settings file.
 
     Raises:
         InvalidSettingsError: unreadable, not TOML, an unknown key, or a value against its rule.
@@ -65,9 +65,15 @@ def load(path: Path | None = None) -> Settings:
     receiver = settings.receiver
     if receiver.tls is not None:
         receiver = receiver.model_copy(update={"tls": receiver.tls.placed(base)})
-    pipelines = {name: section.placed(base) for name, section in settings.pipelines.items()}
     placed = settings.model_copy(
-        update={"storage": storage, "receiver": receiver, "pipelines": pipelines}
+        update={
+            "storage": storage,
+            "receiver": receiver,
+            "pipelines": {name: each.placed(base) for name, each in settings.pipelines.items()},
+            "destinations": {
+                name: each.placed(base) for name, each in settings.destinations.items()
+            },
+        }
     )
     placed._source = path
     placed._as_of = path.stat().st_mtime if path else time.time()

@@ -14,7 +14,6 @@ from pydantic import (
     SecretStr,
     Tag,
     field_validator,
-    model_validator,
 )
 
 from shared.settings.fields import Seconds
@@ -23,8 +22,8 @@ from shared.settings.sections import (
     CommandPipeline,
     ForwardPipeline,
     PipelineSection,
-    Section,
 )
+from shared.settings.tls import ClientTls
 
 ENTRY_POINTS = "penstock.pipelines"
 OWN_HEADERS = frozenset(
@@ -55,27 +54,6 @@ _TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 5.6.2
 
 HeaderName = Annotated[str, Field(pattern=_TOKEN)]
 Status = Annotated[int, Field(ge=200, le=599)]
-
-
-class ClientTls(Section):
-    """How an engine's certificate is checked, and ours. Files are PEM, relative to the settings."""
-
-    ca: Path | None = None  # unset: those that the system trusts
-    certificate: Path | None = None
-    key: Path | None = None
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> "ClientTls":
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key come together")
-        return self
-
-    def placed(self, base: Path) -> "ClientTls":
-        """With paths that are relative to `base` no more."""
-        files = {name: getattr(self, name) for name in type(self).model_fields}
-        return self.model_copy(
-            update={name: base / path for name, path in files.items() if path is not None}
-        )
 
 
 class WebhookPipeline(PipelineSection):

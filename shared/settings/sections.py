@@ -4,13 +4,12 @@ import string
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from shared.settings.fields import (
     AeTitle,
     Bytes,
     Caller,
-    CertificateName,
     Name,
     Network,
     PerSecond,
@@ -18,16 +17,20 @@ from shared.settings.fields import (
     SopClass,
     Uid,
 )
+from shared.settings.section import Section
+from shared.settings.tls import DestinationTls, Tls
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Timeout = Annotated[Seconds, Field(gt=0)]
 MINUTE, HOUR, DAY = 60, 3600, 86400  # defaults are in seconds
+_PER_DESTINATION = (
+    "rate_limit",
+    "connect_timeout",
+    "association_timeout",
+    "pdu_timeout",
+    "response_timeout",
+)
 PLACEHOLDERS = ("input", "output", "work", "job", "attempt", "uid", "gid")
-
-
-class Section(BaseModel):
-    """Read once, whole; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Storage(Section):
@@ -73,29 +76,6 @@ class Dicom(Section):
     implementation_class_uid: Uid = "1.3.6.1.4.1.30071.8"
     implementation_version_name: Annotated[str, Field(pattern="^[ -~]{1,16}$")] = "fo-dicom 4.0.0"
     max_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
-
-
-class Tls(Section):
-    """PS3.15 B.12. Files are PEM; relative paths are relative to the settings file."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-    port: Annotated[int, Field(ge=0, le=65535)] = 2762  # 0: any free port
-    allowed_calling: dict[CertificateName, tuple[AeTitle, ...]] = {}
-
-    @model_validator(mode="after")
-    def _names_need_certificates(self) -> "Tls":
-        if self.allowed_calling and self.client_ca is None:
-            raise ValueError("allowed_calling needs client_ca: else nobody shows a certificate")
-        return self
-
-    def placed(self, base: Path) -> "Tls":
-        """With paths that are relative to `base` no more."""
-        paths = {"certificate": base / self.certificate, "key": base / self.key}
-        if self.client_ca is not None:
-            paths["client_ca"] = base / self.client_ca
-        return self.model_copy(update=paths)
 
 
 class Http(Section):
@@ -191,7 +171,7 @@ class CommandPipeline(PipelineSection):
     kind: Literal["command"]
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     cancel_command: tuple[str, ...] = ()
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default_factory=dict)
     timeout: Seconds = 2 * HOUR
     retry: Literal["always", "tempfail"] = "always"
     tempfail_exit_codes: tuple[Annotated[int, Field(ge=1, le=255)], ...] = (75,)  # EX_TEMPFAIL
@@ -219,22 +199,43 @@ class ForwardPipeline(PipelineSection):
     kind: Literal["forward"]
 
 
-class Exporter(Section):
-    ae_title: AeTitle = "PENSTOCK"
-    max_concurrent_sends: Annotated[int, Field(ge=1, le=1000)] = 2
-    rate_limit: PerSecond | None = None
-    connect_timeout: Seconds = 5
-    response_timeout: Seconds = 60
-    retry_first: Seconds = 5
-    retry_longest: Seconds = 10 * MINUTE
-    give_up_after: Seconds = 3 * DAY
-
-
 class Destination(Section):
     ae_title: AeTitle
     host: str
     port: Port
+    tls: DestinationTls | None = None
     max_concurrent_sends: Annotated[int, Field(ge=1)] | None = None
+    rate_limit: PerSecond | None = None  # this and the timeouts: unset, as the exporter has it
+    connect_timeout: Timeout | None = None
+    association_timeout: Timeout | None = None
+    pdu_timeout: Timeout | None = None
+    response_timeout: Timeout | None = None
+
+    def placed(self, base: Path) -> "Destination":
+        """With paths that are relative to `base` no more."""
+        if self.tls is None:
+            return self
+        return self.model_copy(update={"tls": self.tls.placed(base)})
+
+
+class Exporter(Section):
+    ae_title: AeTitle = "PENSTOCK"
+    max_concurrent_sends: Annotated[int, Field(ge=1, le=1000)] = 2
+    rate_limit: PerSecond | None = None
+    connect_timeout: Timeout = 5
+    association_timeout: Timeout = 30
+    pdu_timeout: Timeout = MINUTE
+    response_timeout: Timeout = MINUTE
+    retry_first: Seconds = 5
+    retry_longest: Seconds = 10 * MINUTE
+    give_up_after: Seconds = 3 * DAY
+
+    def towards(self, destination: Destination) -> "Exporter":
+        """With what the destination says otherwise."""
+        own = {name: getattr(destination, name) for name in _PER_DESTINATION}
+        return self.model_copy(
+            update={name: value for name, value in own.items() if value is not None}
+        )
 
 
 class Redis(Section):

@@ -21,7 +21,7 @@ from shared.upper_layer.pdu import AssociateRequest, ProposedContext
 from shared.upper_layer.user_information import UserInformation
 from tests.bench.bare_loop import ANSWER, END
 from tests.bench.instances import CONTEXT_ID, CT, MR, TRANSFER_SYNTAX, Kind, Messages
-from workers.scu.content import rest_of
+from workers.scu.wire import rest_of
 
 _CONNECT_PATIENCE = 60  # seconds
 

@@ -9,6 +9,7 @@ import pytest
 from shared.settings import Settings, load
 from shared.settings.flower import Flower, Login
 from shared.settings.pipeline_kinds import CeleryPipeline, WebhookPipeline
+from shared.settings.section import Section
 from shared.settings.sections import (
     AeTitleEntry,
     CommandPipeline,
@@ -20,11 +21,10 @@ from shared.settings.sections import (
     Log,
     Receiver,
     Redis,
-    Section,
     Storage,
-    Tls,
     Workers,
 )
+from shared.settings.tls import DestinationTls, Tls
 
 TEMPLATE = resources.files("deploy").joinpath("settings_template.toml").read_text()
 SWITCHED_ON = re.sub(r"(?m)^#(?=\S)", "", TEMPLATE)
@@ -67,6 +67,7 @@ SECTIONS: dict[str, type[Section]] = {
     "pipelines.heart": CeleryPipeline,
     "exporter": Exporter,
     "destinations.PACS": Destination,
+    "destinations.PACS.tls": DestinationTls,
     "redis": Redis,
     "workers": Workers,
     "flower": Flower,
@@ -79,6 +80,7 @@ ELSEWHERE = {
     ("receiver", "tls"),
     ("receiver", "http"),
     ("flower", "login"),
+    ("destinations.PACS", "tls"),
 } | {
     (f"pipelines.{name}", key)
     for name in ("brain-segmentation", "lung-nodules", "heart")

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from receiver.certificate_names import allows, names
-from shared.settings.sections import Tls
+from shared.settings.tls import Tls
 
 CT01: dict[str, Any] = {
     "subject": (

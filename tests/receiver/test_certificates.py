@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from receiver.certificates import CertificateFileError, Certificates
+from receiver.certificates import Certificates
+from shared.certificate_files import CertificateFileError
 from shared.settings.load import load
-from shared.settings.sections import Receiver, Tls
+from shared.settings.sections import Receiver
+from shared.settings.tls import Tls
 from tests.support.certificates import Hospital, openssl
 
 

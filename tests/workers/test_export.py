@@ -324,7 +324,7 @@ def test_a_destination_that_is_silent_holds_its_place_no_longer_than_the_timeout
     exporting: Callable[..., Site],
 ) -> None:
     with RawScp(lambda peer: peer.be_silent()) as scp:
-        site = exporting({"response_timeout": "300ms"}, PACS=at(scp.port))
+        site = exporting({"association_timeout": "300ms"}, PACS=at(scp.port))
         job_id = site.exporting(*THREE)
         begun = time.monotonic()
         troubled(site.export(job_id))

@@ -39,7 +39,9 @@ from workers.scu.peer import Caller, Peer
 STORESCP = shutil.which("storescp", path="/usr/local/bin:/usr/bin")  # pynetdicom has one as well
 CALLER = Caller("PENSTOCK", "1.2.3.4.5", "TESTED 1", 131072, 5, 10)
 _PATIENT_STORAGE = "1.2.840.10008.5.1.4.1.1."  # what both peers take
-HASTY = replace(CALLER, connect_timeout=0.3, response_timeout=0.3)
+HASTY = replace(
+    CALLER, connect_timeout=0.3, association_timeout=0.3, pdu_timeout=0.3, response_timeout=0.3
+)
 
 
 def one_of_each_kind() -> list[Sample]:

@@ -112,20 +112,22 @@ class _Export:
         return outgoing_in(self.folder.path / self.job.result.folder)
 
     def _send(self, destination: Destination, files: list[Outgoing]) -> None:
-        peer = Peer(destination.ae_title, destination.host, destination.port)
+        caller = Caller.of(self.context.settings, destination)
         contexts = contexts_for(file.meta for file in files)
         self.lease.check_before_send()
-        with associate(peer, Caller.of(self.context.settings), contexts) as association:
-            ended_early = self._send_all(association, files)
+        with associate(Peer.of(destination), caller, contexts) as association:
+            ended_early = self._send_all(association, destination, files)
         # Only now: the release lets the destination keep what it has said yes to.
         if ended_early:
             raise ended_early
 
-    def _send_all(self, association: ScuAssociation, files: list[Outgoing]) -> Exception | None:
+    def _send_all(
+        self, association: ScuAssociation, destination: Destination, files: list[Outgoing]
+    ) -> Exception | None:
         """Sends until the destination asks to come again later, or this run is to stop."""
         for file in files:
             try:
-                self._keep_pace()
+                self._keep_pace(destination)
                 self.lease.check_before_send()
             except (LeaseLostError, StepWithdrawnError, StoppingError) as interruption:
                 return interruption
@@ -149,8 +151,8 @@ class _Export:
         self._tell(DestinationState.SENDING)
         return ""
 
-    def _keep_pace(self) -> None:
-        rate = self.context.settings.exporter.rate_limit
+    def _keep_pace(self, destination: Destination) -> None:
+        rate = self.context.settings.exporter.towards(destination).rate_limit
         if rate is None:
             return
         while wait := self.context.gate.pace(self.name, rate):

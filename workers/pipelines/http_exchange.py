@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
-from shared.settings.pipeline_kinds import ClientTls
+from shared.settings.tls import ClientTls
 
 _POLL = 0.1  # seconds
 

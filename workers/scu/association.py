@@ -1,16 +1,24 @@
 """The SCU: one association as requestor, blocking, synchronous, with a deadline on every wait."""
 
-import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import count
+from contextlib import closing, contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
+from shared.certificate_files import CertificateFileError
 from shared.part10 import FileMeta
 from shared.sop_classes import VERIFICATION
 from shared.upper_layer.association import Requestor
-from shared.upper_layer.dimse import EchoRequest, EchoResponse, Message, StoreRequest, StoreResponse
+from shared.upper_layer.dimse import (
+    EchoRequest,
+    EchoResponse,
+    Message,
+    Request,
+    StoreRequest,
+    StoreResponse,
+)
 from shared.upper_layer.errors import AbortSource, ProtocolError
 from shared.upper_layer.events import (
     Aborted,
@@ -23,19 +31,21 @@ from shared.upper_layer.events import (
 from shared.upper_layer.pdu import Abort, AssociateRequest, ProposedContext
 from shared.upper_layer.state import State
 from shared.upper_layer.user_information import UserInformation
-from workers.scu.content import mapped, rest_of
+from workers.scu.content import Content
 from workers.scu.contexts import IMPLICIT_VR_LITTLE_ENDIAN
 from workers.scu.errors import (
     AssociationLostError,
-    ConnectError,
     NotAcceptedError,
     RejectedError,
+    ScuError,
+    TlsError,
     in_words,
 )
 from workers.scu.peer import Caller, Peer
+from workers.scu.tls import client_context, secured
+from workers.scu.wire import Buffer, Wire, connected
 
-_BUFFERS_AT_ONCE = 512  # under IOV_MAX of every system
-_WINDOW = 8 << 20  # bytes of a data set handed down at once; even, PS3.8 E.1
+_ABORT_TIMEOUT = 1.0  # seconds for a peer to take our A-ABORT
 
 
 @contextmanager
@@ -45,7 +55,8 @@ def associate(
     """An association for the time of the block: released at its end, aborted on an error.
 
     Raises:
-        ConnectError, RejectedError, AssociationLostError: there is no association (any more).
+        ConnectError, TlsError, RejectedError, AssociationLostError: there is no association (any
+            more).
     """
     request = AssociateRequest(
         peer.ae_title,
@@ -57,18 +68,11 @@ def associate(
             caller.implementation_version_name,
         ),
     )
-    try:
-        sock = socket.create_connection((peer.host, peer.port), timeout=caller.connect_timeout)
-    except OSError as error:
-        raise ConnectError(
-            f"no connection to {peer.host}:{peer.port}: {in_words(error)}"
-        ) from error
-    with sock:
-        # Headers and data go out in one call each; Nagle would hold them against delayed ACKs.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        association = ScuAssociation(sock, request, caller.response_timeout)
+    wire, deadline = _open(peer, caller)
+    with closing(wire):
+        association = ScuAssociation(wire, request, caller)
         try:
-            association.negotiate()
+            association.negotiate(deadline)
             yield association
             association.release()
         except BaseException:  # a release would have the peer believe that all is sent
@@ -76,23 +80,40 @@ def associate(
             raise
 
 
-class ScuAssociation:
-    """An association under way; made by `associate`."""
+def _open(peer: Peer, caller: Caller) -> tuple[Wire, float]:
+    """A connection, and the time by which there must be an association on it."""
+    try:
+        context = None if peer.tls is None else client_context(peer.tls)
+    except CertificateFileError as error:
+        raise TlsError(str(error)) from error
+    sock = connected(peer, caller.connect_timeout)
+    deadline = time.monotonic() + caller.association_timeout
+    return Wire(sock) if context is None else secured(sock, peer, context, deadline), deadline
 
-    def __init__(self, sock: socket.socket, request: AssociateRequest, timeout: float) -> None:
-        self._socket = sock
-        self._timeout = timeout
+
+class ScuAssociation:
+    """An association under way; made by `associate`.
+
+    After half a message, or one that was not answered, nothing more can be sent on it.
+    """
+
+    def __init__(self, wire: Wire, request: AssociateRequest, caller: Caller) -> None:
+        self._wire = wire
+        self._caller = caller
         self._protocol = Requestor(request)
+        self._content = Content()
         self._events: Iterator[Event] = iter(())
         self._message_ids = count(1)
+        self._answered = True
         self._contexts = {
             (context.abstract_syntax, context.transfer_syntaxes[0]): context.id
             for context in request.presentation_contexts
         }
 
-    def negotiate(self) -> None:
+    def negotiate(self, deadline: float) -> None:
+        """Asks for the association, which must be there at a time of `time.monotonic`."""
         self._send([self._protocol.associate()])
-        match self._next_event():
+        match self._next_event(deadline):
             case AssociateAccepted():
                 return
             case AssociateRejected(reject):
@@ -109,7 +130,7 @@ class ScuAssociation:
         Raises:
             NotAcceptedError: there is no context for it; nothing was sent.
             AssociationLostError: it is not known whether the peer has it.
-            OSError: the file cannot be read.
+            OSError: the file cannot be read; unless it was opened, nothing was sent.
         """
         if not self.accepts(meta):
             raise NotAcceptedError(
@@ -118,9 +139,12 @@ class ScuAssociation:
             )
         request = StoreRequest(self._message_id(), meta.sop_class_uid, meta.sop_instance_uid)
         context_id = self._context(meta)
-        with mapped(path) as content, content[meta.data_set_offset :] as data_set:
-            self._send([self._protocol.send_command(context_id, request)])
-            self._send_data_set(context_id, data_set)
+        with self._content.of(path, meta.data_set_offset) as pieces:
+            message: list[Buffer] = [self._command(context_id, request)]
+            for piece, last in pieces:
+                message += self._protocol.data_pdus(context_id, piece, last)
+                self._send(message)
+                message = []
         response = self._response_to(request.message_id)
         if not isinstance(response, StoreResponse):
             raise AssociationLostError("the answer to a C-STORE was not a C-STORE response")
@@ -132,15 +156,16 @@ class ScuAssociation:
         context_id = self._contexts[VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN]
         if context_id not in self._protocol.accepted:
             raise NotAcceptedError("the peer does not accept Verification")
-        self._send([self._protocol.send_command(context_id, request)])
+        self._send([self._command(context_id, request)])
         response = self._response_to(request.message_id)
         if not isinstance(response, EchoResponse):
             raise AssociationLostError("the answer to a C-ECHO was not a C-ECHO response")
         return response.status
 
     def release(self) -> None:
+        self._check_answered()
         self._send([self._protocol.release()])
-        event = self._next_event()
+        event = self._next_event(self._response_deadline())
         if not isinstance(event, ReleaseConfirmed):
             raise _unexpected(event)
 
@@ -148,11 +173,8 @@ class ScuAssociation:
         """Ends the association; nothing is waited for, and a peer that is gone is no error."""
         if self._protocol.state in (State.AWAITING_CLOSE, State.AWAITING_LOCAL_REQUEST):
             return
-        try:
-            self._socket.settimeout(1)
-            self._socket.sendall(self._protocol.abort(AbortSource.SERVICE_USER, 0))
-        except OSError:
-            return
+        with suppress(OSError):
+            self._wire.send([self._protocol.abort(AbortSource.SERVICE_USER, 0)], _ABORT_TIMEOUT)
 
     def _context(self, meta: FileMeta) -> int:
         return self._contexts.get((meta.sop_class_uid, meta.transfer_syntax_uid), 0)
@@ -160,50 +182,62 @@ class ScuAssociation:
     def _message_id(self) -> int:
         return next(self._message_ids) % 0xFFFF  # US, PS3.7 E.1
 
-    def _send_data_set(self, context_id: int, data_set: memoryview) -> None:
-        size = len(data_set)
-        for start in range(0, size or 1, _WINDOW):
-            with data_set[start : start + _WINDOW] as window:
-                last = start + _WINDOW >= size
-                buffers = self._protocol.data_pdus(context_id, window, last)
-                for first in range(0, len(buffers), _BUFFERS_AT_ONCE):
-                    self._send(buffers[first : first + _BUFFERS_AT_ONCE])
-                for buffer in buffers:
-                    if isinstance(buffer, memoryview):
-                        buffer.release()
+    def _command(self, context_id: int, request: Request) -> bytes:
+        """The message is under way from here on."""
+        self._check_answered()
+        self._answered = False
+        return self._protocol.send_command(context_id, request)
 
-    def _send(self, buffers: list[bytes | memoryview]) -> None:
-        self._socket.settimeout(self._timeout)
+    def _check_answered(self) -> None:
+        if not self._answered:
+            raise AssociationLostError("the message before was not sent whole, or not answered")
+
+    def _send(self, buffers: Sequence[Buffer]) -> None:
         try:
-            while buffers:
-                sent = self._socket.sendmsg(buffers)
-                buffers = rest_of(buffers, sent)
+            self._wire.send(buffers, self._caller.pdu_timeout)
         except OSError as error:
-            raise AssociationLostError(f"sending failed: {in_words(error)}") from error
+            raise self._lost("sending failed", error) from error
 
     def _response_to(self, message_id: int) -> Message:
-        event = self._next_event()
+        event = self._next_event(self._response_deadline())
         if not isinstance(event, MessageReceived):
             raise _unexpected(event)
         message = event.message
         if getattr(message, "message_id_responded_to", None) != message_id:
             raise AssociationLostError("the peer answered another message than was sent")
+        self._answered = True
         return message
 
-    def _next_event(self) -> Event:
-        deadline = time.monotonic() + self._timeout
+    def _response_deadline(self) -> float:
+        return time.monotonic() + self._caller.response_timeout
+
+    def _next_event(self, deadline: float) -> Event:
+        """What the peer says next; a byte of it now and then moves no deadline."""
         try:
             while (event := next(self._events, None)) is None:
-                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-                data = self._socket.recv(65536)
+                data = self._wire.receive(deadline)
                 if not data:
                     raise AssociationLostError("the peer closed the connection")
                 self._events = self._protocol.receive(data)
         except ProtocolError as error:
             raise AssociationLostError(f"the peer broke the protocol: {error}") from error
         except OSError as error:
-            raise AssociationLostError(f"no answer: {in_words(error)}") from error
+            raise _no_answer(error) from error
         return event
+
+    def _lost(self, what: str, error: OSError) -> ScuError:
+        """The peer may have said why before it went."""
+        with suppress(OSError, ProtocolError):
+            for event in chain(self._events, self._protocol.receive(self._wire.receive())):
+                if isinstance(event, Aborted):
+                    return _unexpected(event)
+        return AssociationLostError(f"{what}: {in_words(error)}")
+
+
+def _no_answer(error: OSError) -> ScuError:
+    if isinstance(error, ssl.SSLError):  # with TLS 1.3 ours is judged after the handshake
+        return TlsError(in_words(error))
+    return AssociationLostError(f"no answer: {in_words(error)}")
 
 
 def _unexpected(event: Event) -> AssociationLostError:

@@ -21,8 +21,8 @@ COMMAND = '[pipelines.keep]\nkind = "command"\ncommand = ["true"]\n'
         (COMMAND + "retries = 3", "pipelines.keep.retries"),
         ("[exporter]\nrate = 2", "exporter.rate"),
         (
-            '[destinations.PACS]\nae_title = "A"\nhost = "h"\nport = 1\ntls = true',
-            "destinations.PACS.tls",
+            '[destinations.PACS]\nae_title = "A"\nhost = "h"\nport = 1\nquic = true',
+            "destinations.PACS.quic",
         ),
         ('[redis]\npassword = "x"', "redis.password"),
         ("[workers]\nthreads = 2", "workers.threads"),
