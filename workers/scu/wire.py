@@ -62,6 +62,9 @@ def connected(peer: Peer, timeout: float) -> socket.socket:
         raise ConnectError(f"no connection to {peer.host}:{peer.port}: {why}") from error
     # A message goes out in one call; Nagle would hold its end against delayed ACKs.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Else the system takes megabytes off our hands, and a slow line is still busy with them when
+    # the peer's time to answer is over.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_PDU_LENGTH)
     return sock
 
 
