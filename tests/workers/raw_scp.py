@@ -1,6 +1,7 @@
 """A peer that is called, free to misbehave: our upper layer on a plain socket, by a script."""
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -122,13 +123,21 @@ class Connection:
 
 
 class RawScp:
-    """Listens on the loopback; `script` is run for each connection, and then it is closed."""
+    """Listens on the loopback; `script` is run for each connection, and then it is closed.
+
+    With `tls` it is run after the handshake; one that fails is no fault.
+    """
 
     def __init__(
-        self, script: Callable[[Connection], None], *, max_pdu_length: int = 16384
+        self,
+        script: Callable[[Connection], None],
+        *,
+        max_pdu_length: int = 16384,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._script = script
         self._max_pdu_length = max_pdu_length
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
@@ -156,6 +165,12 @@ class RawScp:
             except OSError:
                 return
             self.connections += 1
+            if self._tls is not None:
+                try:
+                    sock = self._tls.wrap_socket(sock, server_side=True)
+                except OSError:
+                    sock.close()
+                    continue
             with sock:
                 try:
                     self._script(Connection(sock, self._max_pdu_length, self._over))

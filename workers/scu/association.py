@@ -130,7 +130,7 @@ class ScuAssociation:
         Raises:
             NotAcceptedError: there is no context for it; nothing was sent.
             AssociationLostError: it is not known whether the peer has it.
-            OSError: the file cannot be read; unless it was opened, nothing was sent.
+            OSError: the file cannot be read; nothing was sent, unless it is a `ShortenedError`.
         """
         if not self.accepts(meta):
             raise NotAcceptedError(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 _SIZE = 1 << 20  # bytes; even, PS3.8 E.1
@@ -24,16 +25,18 @@ class Content:
 
     @contextmanager
     def of(self, path: Path, offset: int) -> Iterator[Iterator[tuple[memoryview, bool]]]:
-        """The file is open; its pieces from `offset` on, and of each whether it is the last.
+        """The pieces of a file from `offset` on, and of each whether it is the last.
 
         A piece is good until the next one is asked for. Of an empty content there is one, too.
+        The first one is read before the block is entered.
 
         Raises:
             OSError: it cannot be read.
         """
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            yield self._pieces(descriptor, offset)
+            pieces = self._pieces(descriptor, offset)
+            yield chain([next(pieces)], pieces)
         finally:
             os.close(descriptor)
 
