@@ -11,9 +11,10 @@ from deploy.cli.common import AsJson, ExitCode, fail, invocation
 from deploy.cli.jsonable import to_json
 from receiver.certificates import Certificates
 from shared.certificate_files import CertificateFileError
+from shared.settings import Settings
 from shared.settings.load import DEFAULT_FILE
-from shared.settings.sections import Receiver
 from workers.pipelines.kinds import kind_of
+from workers.scu.tls import client_context
 
 app = typer.Typer(help="Write, check and show the settings.", no_args_is_help=True)
 
@@ -37,7 +38,7 @@ def init(
 def check(context: typer.Context) -> None:
     """Check the settings, and whether this machine can run their pipelines and speak their TLS."""
     settings = invocation(context).settings()
-    faults = _certificate_faults(settings.receiver) + [
+    faults = _certificate_faults(settings) + [
         f"pipelines.{name}: {fault}"
         for name, section in settings.pipelines.items()
         for fault in kind_of(section).check(section)
@@ -47,12 +48,19 @@ def check(context: typer.Context) -> None:
     typer.echo(f"{settings.source or 'the defaults'}: all is well")
 
 
-def _certificate_faults(receiver: Receiver) -> list[str]:
+def _certificate_faults(settings: Settings) -> list[str]:
+    faults = []
     try:
-        Certificates.of(receiver)
+        Certificates.of(settings.receiver)
     except CertificateFileError as error:
-        return [str(error)]
-    return []
+        faults.append(str(error))
+    for name, destination in settings.destinations.items():
+        if destination.tls is not None:
+            try:
+                client_context(destination.tls, f"destinations.{name}.tls")
+            except CertificateFileError as error:
+                faults.append(str(error))
+    return faults
 
 
 @app.command()

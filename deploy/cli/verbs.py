@@ -28,7 +28,7 @@ VERBS: Final = {
     "quarantine": Verb("Decide", "deploy.cli.quarantine", "app"),
     "recover": Verb("Decide", "deploy.cli.recover", "recover"),
     "echo": Verb("DICOM", "deploy.cli.dicom", "echo"),
-    "send": Verb("DICOM", "deploy.cli.dicom", "send"),
+    "send": Verb("DICOM", "deploy.cli.send", "send"),
     "config": Verb("Settings", "deploy.cli.config", "app"),
 }
 

@@ -31,3 +31,17 @@ def test_a_missing_certificate_is_said_with_its_field_and_file(tmp_path: Path) -
     checked = check(tmp_path)
     assert checked.code == 1
     assert f"receiver.tls.certificate: {tmp_path / 'receiver.crt'}: No such file" in checked.said
+
+
+def test_a_missing_certificate_of_a_destination_is_said_with_its_field_and_file(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "penstock.toml"
+    file.write_text(
+        '[destinations.PACS]\nae_title = "PACS"\nhost = "pacs.example"\nport = 2762\n'
+        '[destinations.PACS.tls]\nca = "pacs-ca.crt"\n'
+    )
+    checked = penstock("--config", file, "config", "check")
+    assert checked.code == 1
+    missing = tmp_path / "pacs-ca.crt"
+    assert f"destinations.PACS.tls.ca: {missing}: No such file" in checked.said

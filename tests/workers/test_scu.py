@@ -139,6 +139,20 @@ def test_data_sets_arrive_at_storescp_as_they_are(tmp_path: Path) -> None:
         assert data_set_of(stored[sample.sop_instance_uid]) == sample.data_set, sample.path
 
 
+@needs_dcmtk
+def test_storescp_with_nagle_on_as_it_comes_does_not_hold_us_up(
+    tmp_path: Path, instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers go out in two pieces, and it waits for the first one to be acknowledged."""
+    monkeypatch.delenv("TCP_NODELAY", raising=False)
+    meta = read_file_meta(instance)
+    with storescp(tmp_path, "--ignore") as port, associated(port, meta) as association:
+        begun = time.monotonic()
+        for _ in range(100):
+            assert association.store(instance, meta).status == 0x0000
+        assert time.monotonic() - begun < 2  # 40 ms each, if it did
+
+
 def test_a_context_is_proposed_for_each_pair_of_sop_class_and_transfer_syntax() -> None:
     def meta(sop_class: str, transfer_syntax: str) -> FileMeta:
         return FileMeta(sop_class, "1.2.3", transfer_syntax, 300)

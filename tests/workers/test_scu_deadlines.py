@@ -220,6 +220,6 @@ def test_a_file_that_cannot_be_read_leaves_the_association_as_it_was(
     with RawScp(script) as scp:
         peer = Peer("PACS", "127.0.0.1", scp.port)
         with associate(peer, CALLER, contexts_for([meta, gone])) as association:
-            with pytest.raises(OSError, match="No such file|shorter"):
+            with pytest.raises(OSError, match=r"No such file|shorter"):
                 association.store(other, gone)
             assert association.store(instance, meta).status == 0
