@@ -3,15 +3,33 @@
 from collections.abc import Mapping
 from enum import IntEnum
 from struct import Struct
-from typing import Self
+from typing import Final, Self
 
 from shared.upper_layer.errors import LocalProtocolError, ProtocolError
 from shared.upper_layer.items import decode_text, encode_text
+
+NO_DATA_SET: Final = 0x0101  # PS3.7 annex E.1: any other value says that a data set follows
+_DATA_SET_FOLLOWS = 0x0001
 
 _ELEMENT_HEADER = Struct("<HHL")
 _NUMBER = Struct("<HHLH")
 _GROUP_LENGTH = Struct("<HHLL")
 _MAX_UINT16 = 0xFFFF
+_MAX_ERROR_COMMENT = 64  # value representation LO
+
+
+class CommandField(IntEnum):
+    """PS3.7 annex E.1, as far as these messages are known here."""
+
+    C_STORE_RQ = 0x0001
+    C_STORE_RSP = 0x8001
+    C_ECHO_RQ = 0x0030
+    C_ECHO_RSP = 0x8030
+    N_EVENT_REPORT_RQ = 0x0100
+    N_EVENT_REPORT_RSP = 0x8100
+    N_ACTION_RQ = 0x0130
+    N_ACTION_RSP = 0x8130
+    C_CANCEL_RQ = 0x0FFF
 
 
 class Element(IntEnum):
@@ -19,6 +37,7 @@ class Element(IntEnum):
 
     GROUP_LENGTH = 0x0000
     AFFECTED_SOP_CLASS_UID = 0x0002
+    REQUESTED_SOP_CLASS_UID = 0x0003
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
     MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
@@ -27,6 +46,9 @@ class Element(IntEnum):
     STATUS = 0x0900
     ERROR_COMMENT = 0x0902
     AFFECTED_SOP_INSTANCE_UID = 0x1000
+    REQUESTED_SOP_INSTANCE_UID = 0x1001
+    EVENT_TYPE_ID = 0x1002
+    ACTION_TYPE_ID = 0x1008
     MOVE_ORIGINATOR_AE_TITLE = 0x1030
     MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
 
@@ -36,6 +58,16 @@ _PADDED_WITH_SPACE = {Element.ERROR_COMMENT, Element.MOVE_ORIGINATOR_AE_TITLE}
 
 
 Values = Mapping[Element, int | str | None]  # of a message; None leaves an element out
+
+
+def data_set_type(has_data_set: bool) -> int:
+    """The Command Data Set Type that says so."""
+    return _DATA_SET_FOLLOWS if has_data_set else NO_DATA_SET
+
+
+def encode_error_comment(comment: str) -> str | None:
+    """As the value representation LO holds it; None where there is nothing to be said."""
+    return comment[:_MAX_ERROR_COMMENT].encode("ascii", "replace").decode() or None
 
 
 def encode(values: Values) -> bytes:
@@ -81,6 +113,11 @@ class CommandSet(dict[int, bytes]):
             command_set[element] = data[position : position + length]
             position += length
         return command_set
+
+    @property
+    def has_data_set(self) -> bool:
+        """Whether a data set follows."""
+        return self.required_number(Element.COMMAND_DATA_SET_TYPE) != NO_DATA_SET
 
     def number(self, element: Element) -> int | None:
         """A value of two bytes; None if it is absent, empty or cut short."""

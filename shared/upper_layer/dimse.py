@@ -6,27 +6,27 @@ for the caller to judge.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final, Self
 
-from shared.upper_layer.command_set import CommandSet, Element, Values, encode
+from shared.upper_layer.command_set import (
+    NO_DATA_SET,
+    CommandField,
+    CommandSet,
+    Element,
+    Values,
+    data_set_type,
+    encode,
+    encode_error_comment,
+)
 from shared.upper_layer.errors import ProtocolError
+from shared.upper_layer.n_services import (
+    ActionRequest,
+    ActionResponse,
+    EventReportRequest,
+    EventReportResponse,
+)
 
-NO_DATA_SET: Final = 0x0101  # PS3.7 annex E.1: any other value says that a data set follows
-_DATA_SET_FOLLOWS = 0x0001
 _RESPONSE = 0x8000  # the bit by which a response's command field differs from its request's
-_MAX_ERROR_COMMENT = 64  # value representation LO
-
-
-class CommandField(IntEnum):
-    """PS3.7 annex E.1, as far as these messages are known here."""
-
-    C_STORE_RQ = 0x0001
-    C_STORE_RSP = 0x8001
-    C_ECHO_RQ = 0x0030
-    C_ECHO_RSP = 0x8030
-    C_CANCEL_RQ = 0x0FFF
-
 
 _VERIFICATION = "1.2.840.10008.1.1"
 
@@ -52,7 +52,7 @@ class StoreRequest:
             Element.COMMAND_FIELD: CommandField.C_STORE_RQ,
             Element.MESSAGE_ID: self.message_id,
             Element.PRIORITY: self.priority,
-            Element.COMMAND_DATA_SET_TYPE: _DATA_SET_FOLLOWS,
+            Element.COMMAND_DATA_SET_TYPE: data_set_type(True),
             Element.AFFECTED_SOP_INSTANCE_UID: self.sop_instance_uid,
             Element.MOVE_ORIGINATOR_AE_TITLE: self.move_originator_ae_title,
             Element.MOVE_ORIGINATOR_MESSAGE_ID: self.move_originator_message_id,
@@ -60,7 +60,7 @@ class StoreRequest:
 
     @classmethod
     def from_command_set(cls, command: CommandSet) -> Self:
-        if not _has_data_set(command):
+        if not command.has_data_set:
             raise ProtocolError("a C-STORE-RQ that says that no data set follows")
         return cls(
             command.required_number(Element.MESSAGE_ID),
@@ -90,9 +90,6 @@ class StoreResponse:
         return False
 
     def values(self) -> Values:
-        comment = self.error_comment
-        if comment:
-            comment = comment[:_MAX_ERROR_COMMENT].encode("ascii", "replace").decode()
         return {
             # Both UIDs are optional in a response.
             Element.AFFECTED_SOP_CLASS_UID: self.sop_class_uid or None,
@@ -100,7 +97,7 @@ class StoreResponse:
             Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
             Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
             Element.STATUS: self.status,
-            Element.ERROR_COMMENT: comment or None,
+            Element.ERROR_COMMENT: encode_error_comment(self.error_comment),
             Element.AFFECTED_SOP_INSTANCE_UID: self.sop_instance_uid or None,
         }
 
@@ -200,7 +197,7 @@ class UnsupportedRequest:
         return {
             Element.COMMAND_FIELD: self.command_field,
             Element.MESSAGE_ID: self.message_id,
-            Element.COMMAND_DATA_SET_TYPE: _data_set_type(self.has_data_set),
+            Element.COMMAND_DATA_SET_TYPE: data_set_type(self.has_data_set),
         }
 
     @classmethod
@@ -208,7 +205,7 @@ class UnsupportedRequest:
         return cls(
             command.required_number(Element.COMMAND_FIELD),
             command.required_number(Element.MESSAGE_ID),
-            _has_data_set(command),
+            command.has_data_set,
         )
 
 
@@ -228,7 +225,7 @@ class UnsupportedResponse:
         return {
             Element.COMMAND_FIELD: self.command_field | _RESPONSE,
             Element.MESSAGE_ID_BEING_RESPONDED_TO: self.message_id_responded_to,
-            Element.COMMAND_DATA_SET_TYPE: _data_set_type(self.has_data_set),
+            Element.COMMAND_DATA_SET_TYPE: data_set_type(self.has_data_set),
             Element.STATUS: self.status,
         }
 
@@ -238,12 +235,21 @@ class UnsupportedResponse:
             command.required_number(Element.MESSAGE_ID_BEING_RESPONDED_TO),
             command.required_number(Element.COMMAND_FIELD) & ~_RESPONSE,
             command.number(Element.STATUS),
-            _has_data_set(command),
+            command.has_data_set,
         )
 
 
-Request = StoreRequest | EchoRequest | CancelRequest | UnsupportedRequest
-Response = StoreResponse | EchoResponse | UnsupportedResponse
+Request = (
+    StoreRequest
+    | EchoRequest
+    | CancelRequest
+    | ActionRequest
+    | EventReportRequest
+    | UnsupportedRequest
+)
+Response = (
+    StoreResponse | EchoResponse | ActionResponse | EventReportResponse | UnsupportedResponse
+)
 Message = Request | Response
 
 _DECODERS: Final[Mapping[int, Callable[[CommandSet], Message]]] = {
@@ -252,6 +258,10 @@ _DECODERS: Final[Mapping[int, Callable[[CommandSet], Message]]] = {
     CommandField.C_ECHO_RQ: EchoRequest.from_command_set,
     CommandField.C_ECHO_RSP: EchoResponse.from_command_set,
     CommandField.C_CANCEL_RQ: CancelRequest.from_command_set,
+    CommandField.N_ACTION_RQ: ActionRequest.from_command_set,
+    CommandField.N_ACTION_RSP: ActionResponse.from_command_set,
+    CommandField.N_EVENT_REPORT_RQ: EventReportRequest.from_command_set,
+    CommandField.N_EVENT_REPORT_RSP: EventReportResponse.from_command_set,
 }
 
 
@@ -267,11 +277,3 @@ def decode_command(data: bytes) -> Message:
     if field & _RESPONSE:
         return UnsupportedResponse.from_command_set(command)
     return UnsupportedRequest.from_command_set(command)
-
-
-def _has_data_set(command: CommandSet) -> bool:
-    return command.required_number(Element.COMMAND_DATA_SET_TYPE) != NO_DATA_SET
-
-
-def _data_set_type(has_data_set: bool) -> int:
-    return _DATA_SET_FOLLOWS if has_data_set else NO_DATA_SET

@@ -14,6 +14,12 @@ from shared.upper_layer.dimse import (
     UnsupportedRequest,
     UnsupportedResponse,
 )
+from shared.upper_layer.n_services import (
+    ActionRequest,
+    ActionResponse,
+    EventReportRequest,
+    EventReportResponse,
+)
 from shared.upper_layer.pdu import (
     Abort,
     AnsweredContext,
@@ -141,7 +147,22 @@ other_messages = st.one_of(
     st.builds(EchoRequest, uint(16)),
     st.builds(EchoResponse, uint(16), uint(16)),
     st.builds(CancelRequest, uint(16)),
-    st.builds(UnsupportedRequest, st.sampled_from([0x20, 0x10, 0x130]), uint(16), st.booleans()),
-    st.builds(UnsupportedResponse, uint(16), st.sampled_from([0x20, 0x130]), uint(16)),
+    st.builds(UnsupportedRequest, st.sampled_from([0x20, 0x10, 0x140]), uint(16), st.booleans()),
+    st.builds(UnsupportedResponse, uint(16), st.sampled_from([0x20, 0x140]), uint(16)),
 )
-messages = store_requests | store_responses | other_messages
+_n_request = (uint(16), uids, uids, uint(16), st.booleans())
+_n_response = (
+    uint(16),
+    uids,
+    uids,
+    uint(16),
+    uint(16),
+    st.just("") | stripped(_PRINTABLE, 64),
+    st.booleans(),
+)
+action_requests = st.builds(ActionRequest, *_n_request)
+action_responses = st.builds(ActionResponse, *_n_response)
+event_report_requests = st.builds(EventReportRequest, *_n_request)
+event_report_responses = st.builds(EventReportResponse, *_n_response)
+n_messages = action_requests | action_responses | event_report_requests | event_report_responses
+messages = store_requests | store_responses | other_messages | n_messages
