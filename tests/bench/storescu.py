@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.instances import CT, MR, write_files
 from tests.bench.page import table
 from tests.bench.targets import ENVIRONMENT, PENSTOCK, STORESCP_PLAIN, Target
-from tests.peers.tools import program
+from tests.support.programs import program
 
 _ROUNDS = 5
 _INSTANCES = {MR: 1000, CT: 500}

@@ -14,8 +14,8 @@ from typing import Any
 import tomli_w
 
 from deploy.system import accepts_connections, free_port
-from tests.peers.tools import program
 from tests.support.gateway import Gateway
+from tests.support.programs import program
 from tests.support.waiting import wait_for
 
 REPOSITORY = Path(__file__).parents[2]

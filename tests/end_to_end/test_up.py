@@ -21,6 +21,7 @@ from shared.registry.workers import workers
 from shared.worker_state import WorkerState
 from tests.support.flower import write_deadly_rows
 from tests.support.gateway import HOST, REPOSITORY
+from tests.support.programs import program
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
 from workers.health import EXIT_CODE
@@ -75,7 +76,7 @@ class Up:
 
     def send(self) -> None:
         """A delivery, whose pipeline sleeps."""
-        sent = ["storescu", "-aec", "SLEEPY", HOST, str(self.port)]
+        sent = [program("storescu"), "-aec", "SLEEPY", HOST, str(self.port)]
         subprocess.run([*sent, str(sample_file("CT_small.dcm"))], check=True)
 
     def pid_of(self, part: str) -> int:

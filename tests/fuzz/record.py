@@ -1,6 +1,5 @@
 """Records what real senders say to us, as seeds for the fuzzer: python -m tests.fuzz.record"""
 
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,11 +13,11 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from tests.fuzz.target import FRESH
+from tests.support.programs import program
 from tests.support.receivers import LocalReceiver, local_receiver
 from tests.support.samples import sample_file
 
 CORPUS = Path(__file__).parent / "corpus"
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin"
 _SAMPLE = "rtplan.dcm"  # a small one
 
 
@@ -49,12 +48,11 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 
 def _tool(name: str, *options: str) -> Callable[[int], object]:
-    program = shutil.which(name, path=_SYSTEM_PATH)
-    assert program is not None, name
+    found = program(name)
 
     def send(port: int) -> None:
         words = [option.replace("PORT", str(port)) for option in options]
-        subprocess.run([program, *words], check=False, capture_output=True, timeout=60)
+        subprocess.run([found, *words], check=False, capture_output=True, timeout=60)
 
     return send
 

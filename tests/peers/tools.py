@@ -1,21 +1,11 @@
 """Running the peers' own programs, as installed by `make peers`."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 from shared.delivery import Instance, read_delivery
+from tests.support.programs import program
 from tests.support.receivers import Stored
-
-# pynetdicom installs tools named as DCMTK's into a virtualenv.
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
-
-
-def program(tool: str) -> str:
-    """Where it is installed."""
-    found = shutil.which(tool, path=_SYSTEM_PATH)
-    assert found is not None, f"{tool} is not installed; `make peers` does it"
-    return found
 
 
 def run(tool: str, *arguments: object) -> "subprocess.CompletedProcess[str]":

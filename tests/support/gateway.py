@@ -19,6 +19,7 @@ from shared.job import JobState
 from shared.registry.connection import connect
 from shared.registry.views import HistoryLine, JobView, history, list_jobs
 from shared.tree import StorageTree
+from tests.support.programs import program
 from tests.support.waiting import wait_for
 
 HOST = "127.0.0.1"
@@ -202,7 +203,7 @@ class Gateway:
     def storescu(self, *words: str | Path, called: str) -> "subprocess.CompletedProcess[str]":
         """DCMTK's storescu, sending to us."""
         return subprocess.run(
-            ["storescu", "-v", "-aec", called, HOST, str(self.port), *map(str, words)],
+            [program("storescu"), "-v", "-aec", called, HOST, str(self.port), *map(str, words)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -210,8 +211,9 @@ class Gateway:
 
     def storescu_held(self, path: Path, *, called: str) -> "subprocess.Popen[bytes]":
         """A storescu that sends a file over and over in one association; to be killed."""
+        words = ["--repeat", "100000", "-aec", called, HOST, str(self.port), str(path)]
         return subprocess.Popen(
-            ["storescu", "--repeat", "100000", "-aec", called, HOST, str(self.port), str(path)],
+            [program("storescu"), *words],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -1,7 +1,6 @@
 """An Orthanc of the tests' own: its own folder, ports and settings, ended with its block."""
 
 import json
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from deploy.system import accepts_connections, free_port
+from tests.support.programs import program
 from tests.support.waiting import wait_for
 
 HOST = "127.0.0.1"
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 
 
 class Orthanc:
@@ -45,8 +44,6 @@ class Orthanc:
 @contextmanager
 def orthanc(folder: Path, modalities: Mapping[str, tuple[str, int]]) -> Iterator[Orthanc]:
     """`modalities`: by the name that Orthanc is to know it by, the AE title and port of each."""
-    program = shutil.which("Orthanc", path=_PATH)
-    assert program is not None, "`make peers` installs Orthanc"
     folder.mkdir()
     http_port = free_port(HOST)
     settings = {
@@ -65,7 +62,8 @@ def orthanc(folder: Path, modalities: Mapping[str, tuple[str, int]]) -> Iterator
     config = folder / "orthanc.json"
     config.write_text(json.dumps(settings))
     with (folder / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen([program, str(config)], stdout=log, stderr=subprocess.STDOUT)
+        command = [program("Orthanc"), str(config)]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(lambda: accepts_connections(HOST, http_port), 30)
         yield Orthanc(http_port)
