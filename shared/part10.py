@@ -7,7 +7,7 @@ from pathlib import Path
 
 _PREAMBLE = bytes(128)  # zero: a preamble can hold an executable (CVE-2019-11687)
 _MAGIC = b"DICM"
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _FIRST_READ = 4096  # nearly always enough
 _MAX_HEAD = 1 << 20  # no honest file meta is longer
 
@@ -120,7 +120,7 @@ def _parse(head: bytes, *, whole: bool) -> FileMeta:
         group, element, vr, length = _header(head, position)
         if group != 0x0002:
             break
-        position += 12 if vr in _LONG_VRS else 8
+        position += 12 if vr in LONG_VRS else 8
         if position + length > len(head):
             raise _ShortError
         texts[element] = head[position : position + length].decode("latin-1").rstrip("\x00 ")
@@ -148,7 +148,7 @@ def _header(head: bytes, position: int) -> tuple[int, int, bytes, int]:
     if position + 8 > len(head):
         raise _ShortError
     vr, short = struct.unpack_from("<2sH", head, position + 4)
-    if vr in _LONG_VRS:
+    if vr in LONG_VRS:
         if position + 12 > len(head):
             raise _ShortError
         return group, element, vr, struct.unpack_from("<I", head, position + 8)[0]

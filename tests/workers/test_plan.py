@@ -1,7 +1,5 @@
 import hashlib
-import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +7,8 @@ import pytest
 from shared.delivery import Delivery, read_delivery
 from shared.job import JobState
 from shared.study import study_hash
-from tests.support.samples import bundled_samples, data_set_of, sample_file
-from tests.workers.site import Given, Site, write_instance
-from workers.headers import Headers, read_headers
+from tests.support.samples import data_set_of, sample_file
+from tests.workers.site import Given, Site
 from workers.plan import Plan, make_plan
 
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
@@ -88,38 +85,3 @@ def test_an_instance_that_is_missing_is_an_error(site: Site) -> None:
     settings = site.context.settings
     with pytest.raises(FileNotFoundError):
         make_plan(read_delivery(folder), settings.ae_titles[0], settings, folder)
-
-
-def test_headers_are_uids_and_kind() -> None:
-    assert read_headers(sample_file("CT_small.dcm")) == Headers(
-        study_instance_uid="1.3.6.1.4.1.5962.1.2.1.20040119072730.12322",
-        series_instance_uid="1.3.6.1.4.1.5962.1.3.1.1.20040119072730.12322",
-        modality="CT",
-    )
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_headers_of_every_sample_are_read_or_said_to_be_unreadable() -> None:
-    samples = list(bundled_samples())
-    headers = [read_headers(sample.path) for sample in samples]
-    assert len({sample.transfer_syntax_uid for sample in samples}) >= 10
-    read = [each for each in headers if each.readable and each.study_instance_uid]
-    assert len(read) > len(samples) * 0.8
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "garbage",
-    [b"\xff" * 1000, bytes(1000), b"no data set" * 50, random.Random(7).randbytes(1000), b""],
-    ids=["ff", "zero", "text", "random", "empty"],
-)
-def test_garbage_is_not_readable(tmp_path: Path, garbage: bytes) -> None:
-    path = tmp_path / "1.2.3.dcm"
-    write_instance(path, Given("1.2.3", garbage))
-    assert not read_headers(path).readable
-
-
-def test_what_is_no_dicom_file_is_not_readable(tmp_path: Path) -> None:
-    path = tmp_path / "1.2.3.dcm"
-    path.write_text("text")
-    assert read_headers(path) == Headers(readable=False)
