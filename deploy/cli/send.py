@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 from deploy.cli.common import ExitCode, fail, invocation
 from deploy.cli.dicom import named_destination
 from deploy.cli.progress import progress_bar
-from deploy.words import size, span
+from deploy.screens.words import size, span
 from shared.delivery import INSTANCE_SUFFIX
 from shared.part10 import NotPart10Error, read_file_meta
 from shared.result_files import result_files

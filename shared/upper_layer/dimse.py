@@ -247,9 +247,7 @@ Request = (
     | EventReportRequest
     | UnsupportedRequest
 )
-Response = (
-    StoreResponse | EchoResponse | ActionResponse | EventReportResponse | UnsupportedResponse
-)
+Response = StoreResponse | EchoResponse | ActionResponse | EventReportResponse | UnsupportedResponse
 Message = Request | Response
 
 _DECODERS: Final[Mapping[int, Callable[[CommandSet], Message]]] = {
