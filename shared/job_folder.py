@@ -108,8 +108,12 @@ class JobFolder:
         """A fresh folder for the next attempt."""
         taken = [int(name.partition(".")[0]) for name in self._attempt_names()]
         attempt = self._attempt(max(taken, default=0) + 1)
-        attempt.output.mkdir(mode=0o750, parents=True)
-        attempt.work.mkdir(mode=0o750)
+        try:
+            attempt.output.mkdir(mode=0o750, parents=True)
+            attempt.work.mkdir(mode=0o750)
+        except OSError:
+            unlink(attempt.path)  # made by half, it would count
+            raise
         return attempt
 
     def uncount(self, attempt: "Attempt") -> None:

@@ -9,6 +9,7 @@ from redis import Redis
 from shared.job import JobState
 from shared.receiver_state import ReceiverState
 from shared.registry.destinations import DestinationView, destinations
+from shared.registry.held_up import HeldUp, held_up
 from shared.registry.queues import QueueView, queues
 from shared.registry.receivers import receivers
 from shared.registry.views import count_jobs
@@ -39,6 +40,7 @@ class Status:
     jobs: dict[JobState, int]
     jobs_lately: dict[JobState, int]  # of those made within the last hour
     storage: StorageCounts | None  # None where the storage is not mounted
+    held_up: HeldUp
 
     @property
     def faults(self) -> list[str]:
@@ -58,6 +60,7 @@ def read_status(redis: Redis, tree: StorageTree | None, names: Iterable[str] = (
         receivers=receivers(redis),
         workers=workers(redis),
         queues=queues(redis),
+        held_up=held_up(redis),
         destinations=destinations(redis, names),
         jobs=count_jobs(redis),
         jobs_lately=count_jobs(redis, datetime.now(UTC) - LATELY),
@@ -91,6 +94,11 @@ def _faults(status: Status) -> Iterator[str]:
     for view in status.queues:
         if not view.places:
             yield f"no worker takes {view.queue} steps"
+    if status.held_up.steps:
+        yield (
+            f"the storage or a worker's machine holds steps up: {status.held_up.steps}, the first"
+            f" since {status.held_up.since:%Y-%m-%d %H:%M} UTC: {status.held_up.reason}"
+        )
     for destination in status.destinations:
         if destination.troubled and destination.owed:
             yield f"{destination.name} is troubled, and exports wait for it: {destination.owed}"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from shared.durable import sync_file
 from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
 from shared.result_files import BadResult, bad_results
@@ -13,6 +14,8 @@ from workers.context import WorkerContext
 from workers.pipelines.kind import AttemptEnd, AttemptFailed, NotNow, Succeeded
 
 log = structlog.get_logger()
+
+_PROBE = 1 << 20  # bytes that a disk takes which is not full
 
 
 def changed_before(job: Job, folder: JobFolder) -> AttemptFailed | None:
@@ -27,14 +30,20 @@ def judged(
 
     A success with a result that cannot be exported is none, and nothing is one that changed what
     was received: all jobs of a delivery have the same files.
+
+    Raises:
+        OSError: the storage failed or is full, without a part of this attempt in it, and so perhaps
+            did its program for that reason.
     """
     if isinstance(end, Succeeded | AttemptFailed | NotNow):
         end = _changed(job, folder, "while it ran") or end
     if isinstance(end, Succeeded) and folder.path / end.folder != folder.input:
         end = _with_result(folder, attempt, end)
-    if isinstance(end, AttemptFailed | NotNow) and _make_room(context, attempt):
-        removed = "what it wrote is removed, as the disk is under its reserve"
-        return replace(end, reason=f"{end.reason}; {removed}")
+    if isinstance(end, AttemptFailed | NotNow):
+        if _make_room(context, attempt):
+            removed = "what it wrote is removed, as the disk is under its reserve"
+            end = replace(end, reason=f"{end.reason}; {removed}")
+        _check_disk(attempt)
     return end
 
 
@@ -81,3 +90,12 @@ def _make_room(context: WorkerContext, attempt: Attempt) -> bool:
         return False
     attempt.empty()
     return True
+
+
+def _check_disk(attempt: Attempt) -> None:
+    probe = attempt.path / "probe"
+    try:
+        probe.write_bytes(bytes(_PROBE))
+        sync_file(probe)
+    finally:
+        probe.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ class TryAgain:
     counted: bool = True
     troubled: bool = False  # holds the step's lane to one place until a step of it is done
     broken: bool = False
+    held_up: bool = False  # by a storage that is full, say: no fault of its own
     holds_on: bool = False  # to its place in the lane: an engine may be at work for it
 
 

@@ -1,8 +1,11 @@
 """The pipeline step: one attempt at a time, until one succeeds or all are used up."""
 
+import contextlib
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from shared.job import Job, JobState
 from shared.job_folder import Attempt, JobFolder
@@ -38,6 +41,7 @@ from workers.pipelines.kind import (
 from workers.pipelines.kinds import kind_of
 from workers.pipelines.leftovers import end_leftovers
 from workers.progress_report import report_progress
+from workers.surroundings import is_elsewhere
 from workers.tried import Try
 
 _BUSY_DELAY = 2.0  # seconds
@@ -113,7 +117,17 @@ def _next_attempt(work: _Work) -> Outcome:
 
 
 def _run(work: _Work, attempt: Attempt, number: int, how: str) -> Outcome:
-    context, folder = work.context, work.folder
+    called = EngineAttempt(work.folder, attempt)
+    try:
+        return _run_attempt(work, called, number, how)
+    except OSError as error:
+        if is_elsewhere(work.context, error) and not called.was_begun:
+            _forgive(work.folder, attempt)
+        raise
+
+
+def _run_attempt(work: _Work, called: EngineAttempt, number: int, how: str) -> Outcome:
+    context, folder, attempt = work.context, work.folder, called.attempt
     tried = Try(context.who, number)
     context.records.move(
         folder.id,
@@ -124,7 +138,6 @@ def _run(work: _Work, attempt: Attempt, number: int, how: str) -> Outcome:
         retry_at="",
         progress="",
     )
-    called = EngineAttempt(folder, attempt)
     if changed := changed_before(work.job, folder):
         return _end(work, called, changed, tried)
     tell = partial(report_progress, context, folder.id)
@@ -178,6 +191,13 @@ def _uncount(called: EngineAttempt) -> None:
     """An engine may be at work in the folder, and knows the attempt by its number: it stays."""
     if not called.was_begun:
         called.folder.uncount(called.attempt)
+
+
+def _forgive(folder: JobFolder, attempt: Attempt) -> None:
+    """It ended by the storage's fault, and counts for none, unless it is the result already."""
+    with contextlib.suppress(OSError, ValidationError):
+        if folder.read().result is None:
+            folder.put_off(attempt)
 
 
 def _later(work: _Work, what: str, reason: str, delay: float | None, tried: Try) -> TryAgain:

@@ -11,9 +11,13 @@ from pathlib import Path
 import structlog
 from celery.exceptions import Ignore, Reject, Retry
 from pydantic import ValidationError
+from redis import RedisError
 
+from shared.job import JobState
 from shared.job_folder import JobFolder
-from shared.registry.step import Run, Step, StepEnd
+from shared.registry.jobs import Entry
+from shared.registry.step import Queue, Run, Step, StepEnd
+from shared.settings.fields import format_duration
 from workers.backoff import full_jitter
 from workers.catch_up import catch_up
 from workers.context import WorkerContext
@@ -90,8 +94,13 @@ def _run_body(context: WorkerContext, body: Body, lease: Lease) -> Outcome:
 def _broken(context: WorkerContext, run: Run, error: Exception) -> Outcome:
     """After an end that the body did not foresee."""
     delay = full_jitter(run.attempt, _FIRST_DELAY, _LONGEST_DELAY)
-    if is_elsewhere(context, error):
+    if isinstance(error, RedisError):
         return TryAgain(delay, _words(error))
+    if is_elsewhere(context, error):
+        limit = context.settings.workers.give_up_after
+        if run.held_up < limit:
+            return TryAgain(delay, _words(error), held_up=True)
+        return _give_up(context, run, f"given up after {format_duration(limit)}: {_words(error)}")
     if is_gone(context, run.step) or run.breaks >= context.settings.workers.max_step_attempts:
         reason = f"given up: {run.breaks} runs of it broke off, the last by {_words(error)}"
         return _give_up(context, run, reason)
@@ -104,7 +113,7 @@ def _give_up(context: WorkerContext, run: Run, reason: str) -> Outcome:
     try:
         return end_poison(context, run.step, reason)
     except OSError as error:
-        return TryAgain(_LONGEST_DELAY, _words(error), broken=True)
+        return TryAgain(_LONGEST_DELAY, _words(error), broken=True, held_up=True)
 
 
 def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
@@ -115,7 +124,7 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
         case TryAgain(delay, holds_on=True):
             gate.hand_over(run, delay, holds_on=True)
             _catch_up(context, run.step)
-        case TryAgain(delay, reason, counted, troubled, broken):
+        case TryAgain(delay, reason, counted, troubled, broken, held_up):
             gate.finish(
                 run,
                 StepEnd.RETRYING,
@@ -124,7 +133,10 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
                 counted=counted,
                 troubled=troubled,
                 broken=broken,
+                held_up=held_up,
             )
+            if held_up or broken:
+                _tell_job(context, run.step, "held up" if held_up else "broke off", delay, reason)
         case Failed(reason):
             gate.finish(run, StepEnd.FAILED, reason=reason)
         case HandedOver(deadline):
@@ -144,6 +156,18 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
             raise StepFailedError(reason)
         case Withdrawn():
             raise StepFailedError(outcome.reason)
+
+
+def _tell_job(context: WorkerContext, step: Step, what: str, delay: float, reason: str) -> None:
+    """Of an end that the step's body did not foresee, and so has said nothing of."""
+    if step.job:
+        context.records.move(
+            step.job,
+            JobState.QUEUED if step.queue is Queue.PIPELINE else JobState.EXPORTING,
+            Entry(what, context.who, error=reason),
+            reason=reason,
+            retry_at=round((time.time() + delay) * 1000),
+        )
 
 
 def _catch_up(context: WorkerContext, step: Step) -> None:

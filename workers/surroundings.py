@@ -8,6 +8,7 @@ from shared.registry.step import Step
 from workers.context import WorkerContext
 
 _ELSEWHERE = {
+    errno.EIO,
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
@@ -19,7 +20,7 @@ _ELSEWHERE = {
 
 
 def is_elsewhere(context: WorkerContext, error: Exception) -> bool:
-    """Whether another step would have met it too: this one waits, as often as need be."""
+    """Whether another step would have met it too: this one waits."""
     if isinstance(error, RedisError):
         return True
     full = isinstance(error, OSError) and error.errno in _ELSEWHERE

@@ -129,9 +129,9 @@ class Gate:
         found = scripts.run(self._redis, "start", step_id, token, caller, _ms(self._leases.running))
         if not found:
             return None
-        queue, lane, job, priority, attempt, breaks = found
+        queue, lane, job, priority, attempt, breaks, held_up = found
         step = Step(step_id, Queue(queue), lane, job, Priority(int(priority)))
-        return Run(step, token, caller, int(attempt), int(breaks))
+        return Run(step, token, caller, int(attempt), int(breaks), int(held_up) / 1000)
 
     def beat(self, run: Run) -> Verdict:
         """Extends the lease, or says that it is gone or that the step is withdrawn."""
@@ -176,6 +176,7 @@ class Gate:
         counted: bool = True,
         troubled: bool = False,
         broken: bool = False,
+        held_up: bool = False,
     ) -> bool:
         """Ends a run and frees its place; False if the step is not this run's any more.
 
@@ -184,6 +185,7 @@ class Gate:
             counted: whether this run counts as an attempt.
             troubled: holds the lane to one place until a step of it is done.
             broken: whether the body did not foresee this end; counted as a worker's death is.
+            held_up: whether it was the storage's fault or the machine's, not the step's.
         """
         answer = scripts.run(
             self._redis,
@@ -196,6 +198,7 @@ class Gate:
             int(counted),
             int(troubled),
             int(broken),
+            int(held_up),
             _ms(_KEEP_FINISHED),
             *_identity(run),
         )

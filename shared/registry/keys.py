@@ -14,6 +14,7 @@ LANES = f"{PREFIX}lanes:"  # set by queue: its lanes
 PLACES = f"{PREFIX}places:"  # hash by queue: worker -> "places expiry-ms"
 CAPS = f"{PREFIX}caps"  # hash: queue or lane -> how many run at once; '' -> as of when (ms)
 TROUBLED = f"{PREFIX}troubled"  # set of lanes whose last step failed or must be tried again
+HELD_UP = f"{PREFIX}held-up"  # zset: steps that a storage or a machine holds up, since when (ms)
 EPOCH = f"{PREFIX}epoch"  # hash: the server's run id, and until when nothing is admitted
 PACE = f"{PREFIX}pace:"  # string by destination: when its next instance may start (ms)
 

@@ -51,6 +51,7 @@ class Run:
     caller: str
     attempt: int
     breaks: int  # starts, this one included, that came to no end that the step's body foresaw
+    held_up: float = 0  # for how long (s) its runs have ended by the storage's or machine's fault
 
 
 class StepEnd(StrEnum):

@@ -265,6 +265,7 @@ class Workers(Section):
     housekeeping: Seconds = MINUTE
     drain_timeout: Seconds = 30
     max_step_attempts: Annotated[int, Field(ge=1)] = 10
+    give_up_after: Seconds = DAY
     canary_timeout: Annotated[Seconds, Field(gt=0)] = MINUTE
 
     @model_validator(mode="after")

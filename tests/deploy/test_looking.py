@@ -14,6 +14,7 @@ from shared.job import DestinationEnd, DestinationState, JobState
 from shared.registry.associations import remember
 from shared.registry.destinations import DestinationView
 from shared.registry.gate import Gate, Leases
+from shared.registry.held_up import HeldUp
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.queues import QueueView
 from shared.registry.receivers import beat
@@ -38,6 +39,7 @@ def status(**changes: Any) -> Status:
         "jobs": {},
         "jobs_lately": {},
         "storage": StorageCounts(0, 0, 0),
+        "held_up": HeldUp(0),
     }
     return Status(**well | changes)
 

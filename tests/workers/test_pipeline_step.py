@@ -1,9 +1,12 @@
 import contextlib
+import errno
+import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,11 @@ import pytest
 from shared.acts import JobActs
 from shared.job import JobState, Result
 from shared.job_steps import pipeline_step
+from shared.registry import keys
 from shared.registry.step import Queue
 from shared.registry.views import JobView, find_job, history
 from tests.support.file_systems import needs_tmpfs, tmpfs
+from tests.support.samples import data_set
 from tests.support.waiting import wait_for
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site
@@ -416,14 +421,88 @@ def fill(path: Path) -> None:
 
 
 @needs_tmpfs
+def test_a_disk_that_is_full_without_it_is_no_fault_of_a_program(
+    make_job: Callable[..., tuple[Site, str]], tmp_path: Path
+) -> None:
+    """And one attempt after the other is not used up on it."""
+    with tmpfs(tmp_path / "data", "size=8m"):
+        site, job_id = make_job("cat /dev/zero > big && exit 1", max_attempts=1)
+        filler = site.tree.root / "filler"
+        fill(filler)
+        for _ in range(4):
+            with pytest.raises(OSError, match="No space left on device"):
+                site.run_pipeline(job_id)
+            lapse(site, job_id)
+        folder = site.folder(job_id)
+        assert folder.attempts() == 0
+        assert len(list((folder.path / "attempts").iterdir())) <= 1
+        filler.unlink()
+        assert isinstance(site.run_pipeline(job_id), Failed)  # now it is the program's
+        assert folder.read().failure.startswith("exit code 1")
+
+
+def lapse(site: Site, job_id: str) -> None:
+    """Its run is over, and the step waits again."""
+    lane = pipeline_step(site.folder(job_id).read()).lane
+    site.redis.zadd(keys.LEASES + lane, {job_id: 1}, xx=True)
+
+
+@pytest.mark.parametrize("full", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_whatever_of_an_attempt_the_disk_does_not_take_it_is_made_again_and_was_none(
+    make_job: Callable[..., tuple[Site, str]], monkeypatch: pytest.MonkeyPatch, full: int
+) -> None:
+    site, _ = make_job('cp "$MONAI_INPUTPATH"/* "$MONAI_OUTPUTPATH"', max_attempts=1)
+    for fails_at in count(1):
+        job_id = site.dispatched(Given("1.2.3"))
+        disk = Disk(fails_at, full)
+        with monkeypatch.context() as patch:
+            for owner, name in DISK_WRITES:
+                patch.setattr(owner, name, disk.failing(getattr(owner, name)))
+            with contextlib.suppress(OSError):
+                site.run_pipeline(job_id)
+        lapse(site, job_id)
+        job = site.folder(job_id).read()
+        assert not job.failure
+        if not disk.failed:
+            assert fails_at > 8
+            return
+        if job.result is None:
+            assert site.folder(job_id).attempts() == 0
+            assert site.run_pipeline(job_id) == Done()
+
+
+DISK_WRITES = [(os, name) for name in ("mkdir", "link", "fsync", "rename")]
+
+
+class Disk:
+    """One of its writes fails."""
+
+    def __init__(self, fails_at: int, error: int) -> None:
+        self.failed = False
+        self._error = error
+        self._left = fails_at
+
+    def failing(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            self._left -= 1
+            if self._left == 0:
+                self.failed = True
+                raise OSError(self._error, os.strerror(self._error))
+            return write(*args, **options)
+
+        return wrapped
+
+
+@needs_tmpfs
 def test_without_room_for_its_input_a_job_waits_and_says_so(
     make_job: Callable[..., tuple[Site, str]], tmp_path: Path
 ) -> None:
     with tmpfs(tmp_path / "data", "size=8m"):
-        site, job_id = make_job("true", input="copy", max_attempts=1)
-        site.folder(job_id).update(lambda job: job.model_copy(update={"put_off": job.created}))
+        site, _ = make_job("true", input="copy", max_attempts=1)
+        job_id = site.dispatched(Given("1.2.3", data_set(3_000_000)))
         filler = site.tree.root / "filler"
         fill(filler)
+        os.truncate(filler, filler.stat().st_size - 2_000_000)
         outcome = site.run_pipeline(job_id)
         assert isinstance(outcome, TryAgain)
         assert "the input could not be laid out: No space left on device" in outcome.reason

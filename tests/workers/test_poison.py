@@ -18,8 +18,10 @@ from shared.job_steps import export_step, pipeline_step
 from shared.locked_file import LockedFile
 from shared.quarantine import read_quarantined
 from shared.registry import keys
+from shared.registry.held_up import held_up
 from shared.registry.step import Queue, Step, StepEnd
-from shared.registry.views import find_job
+from shared.registry.views import find_job, history
+from shared.status import read_status
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
 from workers.context import WorkerContext
@@ -284,6 +286,41 @@ def test_with_the_disk_full_or_redis_away_it_waits_too(site: Site, error: Except
 
     breaks(site, step, 5, body)
     assert site.folder(step.job).read().state is JobState.QUEUED
+
+
+def failing(context: WorkerContext, lease: Lease) -> Outcome:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_step_that_the_storage_holds_up_says_so_and_is_given_up_in_time(site: Site) -> None:
+    step = pipeline_step(site.folder(site.dispatched(*INSTANCES)).read())
+    breaks(site, step, 5, failing)
+    (fault,) = (line for line in read_status(site.redis, None).faults if "holds steps up" in line)
+    assert fault.startswith("the storage or a worker's machine holds steps up: 1, the first since")
+    assert fault.endswith(": Input/output error")
+    job = find_job(site.redis, step.job)
+    assert (job.state, job.reason) == (JobState.QUEUED, "Input/output error")
+    assert job.retry_at is not None
+    assert history(site.redis, step.job)[-1].what == "held up"
+    site.redis.zincrby(keys.HELD_UP, -86_400_000, step.id)  # a day passes
+    with pytest.raises(StepFailedError):
+        attempt(site, step, failing)
+    assert site.folder(step.job).read().failure == "given up after 1d: Input/output error"
+    assert held_up(site.redis).steps == 0
+
+
+def test_once_the_storage_is_well_again_nothing_is_held_up(site: Site) -> None:
+    ways_out: list[Callable[[Step], object]] = [
+        lambda step: attempt(site, step, run_pipeline),
+        lambda step: site.gate.withdraw(step.id),
+        lambda step: site.gate.forget(step.id),
+    ]
+    for way_out in ways_out:
+        step = pipeline_step(site.folder(site.dispatched(*INSTANCES)).read())
+        breaks(site, step, 1, failing)
+        assert held_up(site.redis).steps == 1
+        way_out(step)
+        assert held_up(site.redis).steps == 0
 
 
 def test_where_it_cannot_be_written_that_a_step_is_given_up_it_is_tried_again(

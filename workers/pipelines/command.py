@@ -45,6 +45,7 @@ class Command:
             make_input(run.folder, run.attempt, section.input)
             run.attempt.begin()
         except OSError as error:
+            remove_input(run.attempt)
             reason = f"the input could not be laid out: {error.strerror}"
             return NotNow(reason, section.give_up_after)
         try:

@@ -38,6 +38,7 @@ end
 -- late is told so, not adopted.
 local function withdraw(id, lane, keep)
   if lane then leave(id, lane) end
+  redis.call('ZREM', HELD_UP, id)
   redis.call('DEL', STEP .. id)
   redis.call('HSET', STEP .. id, 'state', 'withdrawn', 'token', '')
   redis.call('PEXPIRE', STEP .. id, keep)
@@ -45,6 +46,7 @@ end
 
 local function forget(id, lane)
   leave(id, lane)
+  redis.call('ZREM', HELD_UP, id)
   redis.call('DEL', STEP .. id)
 end
 

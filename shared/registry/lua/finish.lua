@@ -1,8 +1,9 @@
--- id, token, outcome, reason, delay, counted, troubled, broken, keep,
+-- id, token, outcome, reason, delay, counted, troubled, broken, held up, keep,
 -- queue, lane, job, priority, attempts, breaks
 -- -> 'finished', or 'lost' to whom the step is not any more
-local id, token, outcome, reason, delay, counted, troubled, broken, keep = unpack(ARGV, 1, 9)
-local queue, lane, job, priority, attempts, breaks = unpack(ARGV, 10)
+local id, token, outcome, reason, delay, counted, troubled, broken, held_up, keep =
+  unpack(ARGV, 1, 10)
+local queue, lane, job, priority, attempts, breaks = unpack(ARGV, 11)
 local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'finished', 'withdrawn')
 if step[3] == token then return 'finished' end
 if not step[1] then make(id, queue, lane, job, priority) end
@@ -15,6 +16,11 @@ if troubled == '1' then
   redis.call('SADD', TROUBLED, lane)
 elseif outcome == 'done' then
   redis.call('SREM', TROUBLED, lane)
+end
+if held_up == '1' then
+  redis.call('ZADD', HELD_UP, 'NX', now(), id)
+else
+  redis.call('ZREM', HELD_UP, id)
 end
 if outcome == 'withdrawn' or (step[4] and outcome ~= 'done') then
   withdraw(id, lane, keep)

@@ -8,6 +8,7 @@ for i = 2, #ARGV do
   if state and under_way[state] then return 0 end
 end
 for i = 2, #ARGV do
+  redis.call('ZREM', HELD_UP, ARGV[i])
   redis.call('HSETNX', STEP .. ARGV[i], 'lane', '')
   redis.call('HSET', STEP .. ARGV[i], 'state', 'removing', 'token', '')
   redis.call('PEXPIRE', STEP .. ARGV[i], ARGV[1])
