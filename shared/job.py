@@ -64,7 +64,13 @@ class DestinationState(StrEnum):
     RETRYING = "retrying"
     DELIVERED = "delivered"
     DELIVERED_WITH_WARNINGS = "delivered with warnings"
+    AWAITING_COMMITMENT = "awaiting commitment"  # delivered; asked whether it is kept
+    COMMITMENT_CONFIRMED = "commitment confirmed"
+    NOT_CONFIRMED = "not confirmed"  # delivered, and nobody says that it is kept
     FAILED = "failed"
+
+
+FAILURES = frozenset({DestinationState.FAILED, DestinationState.NOT_CONFIRMED})
 
 
 class DestinationEnd(Record):
@@ -191,9 +197,7 @@ class Job(Record):
 
     @property
     def failed_destinations(self) -> tuple[str, ...]:
-        return tuple(
-            name for name, end in self.destinations.items() if end.state is DestinationState.FAILED
-        )
+        return tuple(name for name, end in self.destinations.items() if end.state in FAILURES)
 
     @property
     def open_destinations(self) -> tuple[str, ...]:

@@ -34,10 +34,10 @@ class AttemptFolder:
 
 @dataclass(frozen=True, slots=True)
 class SentInstance:
-    """What a destination last answered to an instance."""
+    """What a destination last answered to an instance, or said of it."""
 
     file: str  # relative to the result's folder
-    verdict: str  # delivered, warning, later, failed, unknown
+    verdict: str  # delivered, warning, later, failed, unknown; committed, missing
     status: str  # of the C-STORE response, in hexadecimal; empty where there was none
     at: datetime
     answers: int  # how many there were so far

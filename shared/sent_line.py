@@ -1,4 +1,7 @@
-"""A line of `sent-<destination>.log`: what was answered to an instance, and when."""
+"""A line of `sent-<destination>.log`: what was answered to an instance, and when.
+
+Later, where it was asked, whether the destination keeps it (PS3.4 J.3).
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 BEGUN, ROUND = "BEGUN", "ROUND"  # words of lines that tell of no instance
+COMMITTED, MISSING = "COMMITTED", "MISSING"  # it keeps the instance; it does not
 NO_STATUS = "----"
 
 
@@ -13,7 +17,7 @@ NO_STATUS = "----"
 class SentLine:
     at: float  # POSIX time
     word: str  # for what the answer means
-    status: str  # of the C-STORE response, in hexadecimal
+    status: str  # of the C-STORE response, or Failure Reason of what is missing; hexadecimal
     file: str  # relative to the folder that is sent
 
     def encode(self) -> bytes:

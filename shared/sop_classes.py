@@ -7,11 +7,13 @@ from shared.uid import is_uid
 _STANDARD_ROOT = "1.2.840.10008."
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model, PS3.4 J.3
+STORAGE_COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"  # its one, well-known SOP instance
 
 # Named "storage" in PS3.6, but not a service that takes C-STORE.
 _NOT_STORAGE = {
     "1.2.840.10008.1.3.10",  # Media Storage Directory Storage: files only, PS3.10
-    "1.2.840.10008.1.20.1",  # Storage Commitment Push Model: N-ACTION, PS3.4 J
+    STORAGE_COMMITMENT,
     "1.2.840.10008.1.20.2",  # Storage Commitment Pull Model, retired
 }
 

@@ -33,6 +33,8 @@ class StorageTree:
         self.deliveries = root / "deliveries"
         self.jobs = root / "jobs"
         self.groups = root / "groups"
+        self.commitments = root / "commitments"
+        self.reports = root / "reports"
         self.quarantine = root / "quarantine"
         self.trash = root / "trash"
 
@@ -46,6 +48,8 @@ class StorageTree:
             self.deliveries,
             self.jobs,
             self.groups,
+            self.commitments,
+            self.reports,
             self.quarantine,
             self.trash,
         ):

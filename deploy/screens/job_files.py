@@ -8,7 +8,7 @@ from deploy.screens.words import moment, plain, size
 from shared.job_files import AttemptFolder, JobFiles, SentInstance, last_words
 
 _MOST = 20  # lines of a table; all are in the JSON
-_WELL = ("delivered", "warning")
+_WELL = ("delivered", "warning", "committed")
 
 
 def files_screen(files: JobFiles) -> list[Table]:

@@ -7,7 +7,7 @@ from rich.text import Text
 from deploy.screens.listing import Listing
 from deploy.screens.tables import number, whole
 from deploy.screens.words import moment, plain
-from shared.job import DestinationState, JobState
+from shared.job import FAILURES, DestinationState, JobState
 from shared.registry.jobs import DestinationProgress
 from shared.registry.views import JobView
 
@@ -45,7 +45,7 @@ def _how(job: JobView) -> str:
     if all(each.state is DestinationState.PENDING for each in ends.values()):
         ends = ends if job.state is JobState.EXPORTING else {}
     words = [f"{name} {_progress(each)}" for name, each in ends.items()]
-    if not any(each.state is DestinationState.FAILED for each in ends.values()):
+    if not any(each.state in FAILURES for each in ends.values()):
         words = [plain(job.reason), *words] if job.reason else words
     if job.progress is not None:
         words.append(f"{job.progress:.0%}")
@@ -64,6 +64,8 @@ def _progress(progress: DestinationProgress) -> str:
             return f"{progress.delivered} ({progress.warnings} with warnings)"
         case DestinationState.SENDING:
             return f"{progress.delivered} of {progress.total}"
+        case DestinationState.COMMITMENT_CONFIRMED:
+            return f"{progress.delivered} confirmed"
         case DestinationState.RETRYING if progress.retry_at is not None:
             return f"again {moment(datetime.fromtimestamp(progress.retry_at, UTC))}{reason}"
         case state:

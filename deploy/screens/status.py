@@ -85,12 +85,12 @@ def _queues(views: list[QueueView]) -> Table:
 def _destinations(views: list[DestinationView]) -> Table:
     destinations = table(
         whole("destination"),
-        *map(number, ("waiting", "sending", "retrying", "failed")),
+        *map(number, ("waiting", "sending", "retrying", "unconfirmed", "failed")),
         whole("oldest job waits"),
         whole(""),
     )
     for view in views:
-        numbers = view.waiting, view.sending, view.retrying, view.failed
+        numbers = view.waiting, view.sending, view.retrying, view.unconfirmed, view.failed
         oldest = "" if view.oldest is None else since(view.oldest)
         troubled = Text("troubled", style="bold red") if view.troubled and view.owed else ""
         destinations.add_row(view.name, *map(str, numbers), oldest, troubled)

@@ -1,14 +1,14 @@
 """How the destinations stand: what waits for them, what fails, and since when."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import cast
 
 from redis import Redis
 
-from shared.job import DestinationState, JobState
+from shared.job import FAILURES, DestinationState, JobState
 from shared.registry import keys
 from shared.registry.job_index import job_ids
 
@@ -21,7 +21,8 @@ class DestinationView:
     waiting: int  # exports that could start
     sending: int  # that are started, or are about to be
     retrying: int  # that wait for their time
-    failed: int  # jobs whose export failed for good
+    unconfirmed: int  # that are delivered, and wait for the destination's commitment
+    failed: int  # jobs whose export failed for good, or was never confirmed
     troubled: bool  # the last export failed: one at a time, until one succeeds
     oldest: datetime | None  # when the oldest job was made that is still to be sent there
 
@@ -41,12 +42,21 @@ def _read(redis: Redis, name: str) -> DestinationView:
     with redis.pipeline(transaction=True) as transaction:
         for index in (keys.WAITING, keys.LEASES, keys.DUE):
             transaction.zcard(index + lane)
-        transaction.zcard(keys.jobs_by_destination_state(name, DestinationState.FAILED))
         transaction.sismember(keys.TROUBLED, lane)
-        waiting, sending, retrying, failed, troubled = transaction.execute()
-    owed = waiting + sending + retrying
-    oldest = _oldest(redis, name) if owed else None
-    return DestinationView(name, waiting, sending, retrying, failed, bool(troubled), oldest)
+        for state in (DestinationState.AWAITING_COMMITMENT, *FAILURES):
+            transaction.zcard(keys.jobs_by_destination_state(name, state))
+        waiting, sending, due, troubled, unconfirmed, *failed = transaction.execute()
+    view = DestinationView(
+        name=name,
+        waiting=waiting,
+        sending=sending,
+        retrying=max(0, due - unconfirmed),  # these wait for their time as well
+        unconfirmed=unconfirmed,
+        failed=sum(failed),
+        troubled=bool(troubled),
+        oldest=None,
+    )
+    return replace(view, oldest=_oldest(redis, name)) if view.owed else view
 
 
 def _oldest(redis: Redis, name: str) -> datetime | None:

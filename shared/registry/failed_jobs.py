@@ -2,7 +2,7 @@
 
 from redis import Redis
 
-from shared.job import DestinationState, JobState
+from shared.job import FAILURES, JobState
 from shared.registry.job_index import JobFilters, job_ids
 
 
@@ -18,9 +18,13 @@ def failed_jobs(
     With a destination, of those whose export to it failed, also where others still go on.
     """
     filters = JobFilters(pipeline=pipeline, ae_title=ae_title)
-    states = [JobState.FAILED]
+    wanted = [JobFilters(state=JobState.FAILED)]
     if destination is not None:
-        filters |= JobFilters(destination=destination, destination_state=DestinationState.FAILED)
-        states.append(JobState.EXPORTING)
-    found = (job_ids(redis, filters | JobFilters(state=state)) for state in states)
+        filters |= JobFilters(destination=destination)
+        wanted = [
+            JobFilters(state=state, destination_state=failure)
+            for state in (JobState.FAILED, JobState.EXPORTING)
+            for failure in FAILURES
+        ]
+    found = (job_ids(redis, filters | each) for each in wanted)
     return sorted(job for some in found for job in some)

@@ -204,6 +204,14 @@ class Gate:
         )
         return bool(answer == "finished")
 
+    def hasten(self, step_id: str) -> bool:
+        """What a step waited for has come: one that was due later waits for its place now."""
+        return bool(scripts.run(self._redis, "hasten", step_id))
+
+    def recovered(self, lane: str) -> None:
+        """A lane that a failure held to one place is well, though its step is not done yet."""
+        self._redis.srem(keys.TROUBLED, lane)
+
     def open(self) -> None:
         """Skips the wait that a new server begins with: for a caller who knows nothing runs."""
         scripts.run(self._redis, "open")

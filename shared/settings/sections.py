@@ -210,6 +210,10 @@ class Destination(Section):
     association_timeout: Timeout | None = None
     pdu_timeout: Timeout | None = None
     response_timeout: Timeout | None = None
+    storage_commitment: bool = False
+    commitment_timeout: Annotated[Seconds, Field(gt=0)] = 6 * HOUR
+    commitment_attempts: Annotated[int, Field(ge=1)] = 3
+    commitment_linger: Seconds = 1
 
     def placed(self, base: Path) -> "Destination":
         """With paths that are relative to `base` no more."""

@@ -89,6 +89,9 @@ class Association:
     def release_response(self) -> bytes:
         return self._send(ReleaseResponse())
 
+    def respond(self, context_id: int, message: Response) -> bytes:
+        return self._send_message(context_id, message)
+
     def abort(self, source: int = AbortSource.SERVICE_PROVIDER, reason: int = 0) -> bytes:
         return self._send(Abort(source, reason))
 
@@ -165,9 +168,6 @@ class Acceptor(Association):
 
     def reject(self, result: int, source: int, reason: int) -> bytes:
         return self._send(AssociateReject(result, source, reason))
-
-    def respond(self, context_id: int, message: Response) -> bytes:
-        return self._send_message(context_id, message)
 
     def _control(self, pdu: ControlPdu) -> Event:
         event = super()._control(pdu)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from shared.upper_layer.pdu import AnsweredContext, ContextResult, ProposedContext
@@ -47,9 +47,13 @@ def _answer(
 
 
 def answer_roles(
-    proposed: Sequence[RoleSelection], supports: Callable[[str], bool]
+    proposed: Sequence[RoleSelection],
+    supports: Callable[[str], bool],
+    reversed_: Collection[str] = (),
 ) -> tuple[RoleSelection, ...]:
     """The default roles, for each supported SOP class asked about: requestor SCU, acceptor SCP.
+
+    For those of `reversed_` it is the other way round, and the requestor the SCP.
 
     A role that was not proposed cannot be granted, and one that is not answered is the default one
     (PS3.7 D.3.3.4). So a peer that proposes more than there can be SOP classes loses nothing, and
@@ -58,6 +62,11 @@ def answer_roles(
     answers: dict[str, RoleSelection] = {}
     for role in proposed:
         if len(answers) < _MOST_CONTEXTS and supports(role.sop_class_uid):
-            answer = RoleSelection(role.sop_class_uid, scu=role.scu, scp=False)
+            is_reversed = role.sop_class_uid in reversed_
+            answer = RoleSelection(
+                role.sop_class_uid,
+                scu=role.scu and not is_reversed,
+                scp=role.scp and is_reversed,
+            )
             answers.setdefault(role.sop_class_uid, answer)
     return tuple(answers.values())

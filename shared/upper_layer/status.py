@@ -1,4 +1,4 @@
-"""Status codes of C-STORE and C-ECHO responses (PS3.7 annex C, PS3.4 tables B.2-1 and GG.4-1)."""
+"""Status codes of responses (PS3.7 annex C, PS3.4 tables B.2-1 and GG.4-1)."""
 
 from enum import IntEnum
 
@@ -22,8 +22,10 @@ class Status(IntEnum):
     INVALID_ATTRIBUTE_VALUE = 0x0106
     PROCESSING_FAILURE = 0x0110
     NO_SUCH_SOP_INSTANCE = 0x0112
+    NO_SUCH_EVENT_TYPE = 0x0113
     INVALID_ARGUMENT_VALUE = 0x0115
     INVALID_SOP_INSTANCE = 0x0117
+    NO_SUCH_SOP_CLASS = 0x0118
     SOP_CLASS_NOT_SUPPORTED = 0x0122
     NOT_AUTHORIZED = 0x0124
     DUPLICATE_INVOCATION = 0x0210

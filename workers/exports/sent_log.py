@@ -1,5 +1,7 @@
 """`sent-<destination>.log`: a line for each C-STORE response; a retry resends only the rest.
 
+What the destination turns out not to keep is owed again (PS3.4 J.3).
+
 A further round, which a person asked for, takes up again what had failed for good. The log is
 written as the responses come, before anything is told to Redis.
 """
@@ -13,7 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.locked_file import LockedFile
-from shared.sent_line import BEGUN, NO_STATUS, ROUND, SentLine, sent_lines, whole_lines
+from shared.sent_line import (
+    BEGUN,
+    COMMITTED,
+    MISSING,
+    NO_STATUS,
+    ROUND,
+    SentLine,
+    sent_lines,
+    whole_lines,
+)
 from workers.exports.store_status import Verdict
 
 _FINAL = {Verdict.DELIVERED, Verdict.WARNING, Verdict.FAILED}
@@ -35,6 +46,7 @@ class SentLog:
         self.begun = time.time()  # of this round
         self._round = 0
         self.final: dict[str, Sent] = {}
+        self.committed: set[str] = set()
         self._answers: Counter[tuple[str, int | None]] = Counter()
         self._read()
         if self._round < round_:
@@ -55,8 +67,18 @@ class SentLog:
 
     def record(self, file: str, verdict: Verdict, status: int | None) -> None:
         """Appends a response; `file` is relative to the folder that is exported."""
-        self._write(verdict.name, NO_STATUS if status is None else f"{status:04X}", file)
+        self._write(verdict.name, _hexadecimal(status), file)
         self._take(file, verdict, status)
+
+    def commit(self, file: str) -> None:
+        """The destination keeps the instance, and says so."""
+        self._write(COMMITTED, NO_STATUS, file)
+        self._take_commitment(COMMITTED, file)
+
+    def miss(self, file: str, failure_reason: int | None) -> None:
+        """The destination does not keep the instance, whatever it has answered to it."""
+        self._write(MISSING, _hexadecimal(failure_reason), file)
+        self._take_commitment(MISSING, file)
 
     def answers(self, file: str, status: int | None) -> int:
         """How often a file was answered with a status so far."""
@@ -89,6 +111,9 @@ class SentLog:
             if line.word == ROUND:
                 self._begin_round(int(line.status), line.at)
                 continue
+            if line.word in (COMMITTED, MISSING):
+                self._take_commitment(line.word, line.file)
+                continue
             status = None if line.status == NO_STATUS else int(line.status, 16)
             self._take(line.file, Verdict[line.word], status)
 
@@ -104,7 +129,18 @@ class SentLog:
         if verdict in _FINAL:
             self.final[file] = Sent(verdict, status)
 
+    def _take_commitment(self, word: str, file: str) -> None:
+        if word == COMMITTED:
+            self.committed.add(file)
+        else:
+            self.committed.discard(file)
+            self.final.pop(file, None)
+
     def _write(self, word: str, status: str, file: str) -> None:
         line = SentLine(time.time(), word, status, file).encode()
         if os.write(self._held.descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _hexadecimal(status: int | None) -> str:
+    return NO_STATUS if status is None else f"{status:04X}"
