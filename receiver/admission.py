@@ -28,6 +28,11 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Admitted:
     ae_title: AeTitleEntry  # ours: whose settings apply
+    may_report: bool = False  # what it commits to keep: it is a destination, and calls our exporter
+
+    @property
+    def may_store(self) -> bool:
+        return bool(self.ae_title.pipeline_names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +73,42 @@ def admit(
         return WRONG_VERSION
     if request.application_context != APPLICATION_CONTEXT:
         return WRONG_APPLICATION_CONTEXT
-    entry = _called(request.called_ae_title, settings)
-    if entry is None:
-        return UNKNOWN_CALLED_AE_TITLE
-    if not _may_call(request.calling_ae_title, peer_address, entry, settings.receiver):
-        return CALLER_NOT_ALLOWED
+    decision = _admit_by_title(request, peer_address, settings)
+    if isinstance(decision, Refused):
+        return decision
     if not _vouched_for(request.calling_ae_title, certificate_names, settings.receiver.tls):
         return CALLER_NOT_CERTIFIED
     if load.at_limit:
         return AT_LIMIT
-    if _proposes_storage(request):
+    if decision.may_store and _proposes_storage(request):
         if load.draining:
             return DRAINING
         if load.storage_full:
             return STORAGE_FULL
-    return Admitted(entry)
+    return decision
+
+
+def _admit_by_title(
+    request: AssociateRequest, peer_address: str, settings: Settings
+) -> Admitted | Refused:
+    entry = _called(request.called_ae_title, settings)
+    may_report = _may_report(request, settings)
+    title = request.calling_ae_title
+    if entry and _may_call(title, peer_address, entry, settings.receiver):
+        return Admitted(entry, may_report)
+    if may_report:
+        # As one of our AE titles that has no pipelines, which settings cannot say.
+        exporter = settings.exporter.ae_title
+        return Admitted(AeTitleEntry.model_construct(title=exporter), may_report)
+    return UNKNOWN_CALLED_AE_TITLE if entry is None else CALLER_NOT_ALLOWED
+
+
+def _may_report(request: AssociateRequest, settings: Settings) -> bool:
+    """Storage commitment comes to whom it was asked by, from whom it was asked of (PS3.4 J.3)."""
+    return request.called_ae_title == settings.exporter.ae_title and any(
+        each.storage_commitment and each.ae_title == request.calling_ae_title
+        for each in settings.destinations.values()
+    )
 
 
 def _called(title: str, settings: Settings) -> AeTitleEntry | None:

@@ -140,10 +140,12 @@ class Association:
             self._settings,
             self._connection,
             self._acceptor,
-            decision.ae_title,
+            request,
+            decision,
             self._transaction(request, decision.ae_title),
         )
-        self._connection.send(self._acceptor.accept(*answer(request, self._settings.dicom)))
+        answered = answer(request, decision, self._settings.dicom)
+        self._connection.send(self._acceptor.accept(*answered))
         return None
 
     def _transaction(self, request: AssociateRequest, entry: AeTitleEntry) -> Transaction:

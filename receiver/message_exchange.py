@@ -1,18 +1,20 @@
 """What an admitted peer sends within its association: messages, and the data sets with them."""
 
+from receiver.admission import Admitted
 from receiver.allowance import Allowance
 from receiver.connection import Connection
+from receiver.report import ReportedDataSet
 from receiver.services import Services
-from receiver.store import DataSet, PassedOver, begin_store
+from receiver.store import NOT_STORAGE, DataSet, PassedOver, begin_store
 from receiver.transaction import Transaction
 from shared.settings import Settings
-from shared.settings.sections import AeTitleEntry
 from shared.upper_layer.association import Acceptor
 from shared.upper_layer.dimse import (
     CancelRequest,
     EchoRequest,
     EchoResponse,
     Message,
+    Request,
     Response,
     StoreRequest,
     StoreResponse,
@@ -21,6 +23,8 @@ from shared.upper_layer.dimse import (
 )
 from shared.upper_layer.errors import AbortReason, ProtocolError
 from shared.upper_layer.events import DataEnded, DataFragment, Event, MessageReceived
+from shared.upper_layer.n_services import ActionRequest, EventReportRequest
+from shared.upper_layer.pdu import AssociateRequest
 from shared.upper_layer.status import Status
 
 
@@ -33,11 +37,15 @@ class MessageExchange:
         settings: Settings,
         connection: Connection,
         acceptor: Acceptor,
-        entry: AeTitleEntry,
+        request: AssociateRequest,
+        admitted: Admitted,
         transaction: Transaction,
     ) -> None:
-        self.entry = entry  # the AE title of ours that was called
+        self.entry = admitted.ae_title
         self.transaction = transaction
+        self._request = request
+        self._admitted = admitted
+        self._tree = services.tree
         self._dicom = settings.dicom
         self._allowance = Allowance(settings.receiver, services.capacity)
         self._tally = services.tally
@@ -73,22 +81,43 @@ class MessageExchange:
 
     def _begin(self, context_id: int, message: Message) -> None:
         match message:
-            case StoreRequest():
+            case StoreRequest() if self._admitted.may_store:
                 self._data_set = self._begin_store(context_id, message)
+            case StoreRequest():
+                self._answer_after(context_id, message, NOT_STORAGE.to(message))
+            case EventReportRequest() if self._admitted.may_report:
+                self._begin_report(context_id, message)
             case EchoRequest(message_id):
                 self._respond(context_id, EchoResponse(message_id, Status.SUCCESS))
             case CancelRequest():
                 pass  # it has no response, and nothing here takes long enough
-            case UnsupportedRequest(command_field, message_id, has_data_set):
+            case UnsupportedRequest() | ActionRequest() | EventReportRequest():
                 response = UnsupportedResponse(
-                    message_id, command_field, Status.UNRECOGNIZED_OPERATION
+                    message.message_id, message.command_field, Status.UNRECOGNIZED_OPERATION
                 )
-                if has_data_set:
-                    self._data_set = PassedOver(response)
-                else:
-                    self._respond(context_id, response)
+                self._answer_after(context_id, message, response)
             case _:
                 raise ProtocolError("a response to nothing", AbortReason.UNEXPECTED_PDU_PARAMETER)
+
+    def _answer_after(self, context_id: int, request: Request, response: Response) -> None:
+        """Once its data set is over, if it has one."""
+        if request.has_data_set:
+            self._data_set = PassedOver(response)
+        else:
+            self._respond(context_id, response)
+
+    def _begin_report(self, context_id: int, request: EventReportRequest) -> None:
+        reported = ReportedDataSet(
+            request,
+            self._acceptor.accepted[context_id].transfer_syntax,
+            self._request,
+            self._tree,
+            self._dicom,
+        )
+        if request.has_data_set:
+            self._data_set = reported
+        else:
+            self._respond(context_id, reported.end())
 
     def _begin_store(self, context_id: int, request: StoreRequest) -> DataSet:
         return begin_store(

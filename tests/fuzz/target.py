@@ -8,8 +8,9 @@ cannot be decoded, and an event too many: `run` raises for each of them.
 from collections.abc import Iterator
 from typing import Final
 
+from receiver.admission import Admitted
 from receiver.negotiation import answer
-from shared.settings.sections import Dicom
+from shared.settings.sections import AeTitleEntry, Dicom
 from shared.upper_layer.association import Acceptor, Association, Requestor
 from shared.upper_layer.dimse import (
     EchoRequest,
@@ -32,6 +33,7 @@ from shared.upper_layer.events import (
     ReleaseConfirmed,
     ReleaseRequested,
 )
+from shared.upper_layer.n_services import ActionRequest, EventReportRequest, EventReportResponse
 from shared.upper_layer.pdu import AssociateAccept, AssociateRequest, ProposedContext
 from shared.upper_layer.state import State
 from shared.upper_layer.user_information import UserInformation
@@ -51,6 +53,7 @@ REQUEST: Final = AssociateRequest(
     UserInformation(MAX_PDU_LENGTH, "1.2.3", "FUZZER"),
 )
 _DICOM: Final = Dicom()
+_ADMITTED: Final = Admitted(AeTitleEntry(title="STORE", pipeline="keep"), may_report=True)
 _OVER: Final = (Aborted, AssociateRejected, ReleaseConfirmed)
 
 Story = list[Event | bytes | AbortReason]
@@ -120,7 +123,7 @@ def _note(story: Story, event: Event) -> None:
 def _answer(acceptor: Acceptor, event: Event) -> bytes:
     match event:
         case AssociateRequested(request):
-            contexts, ours = answer(request, _DICOM)
+            contexts, ours = answer(request, _ADMITTED, _DICOM)
             encoded = acceptor.accept(contexts, ours)
             assert AssociateAccept.decode(encoded[6:]).presentation_contexts == contexts
             return encoded
@@ -140,7 +143,10 @@ def _respond(acceptor: Acceptor, context_id: int, message: Message) -> bytes:
             return acceptor.respond(context_id, response)
         case EchoRequest(message_id):
             return acceptor.respond(context_id, EchoResponse(message_id, 0))
-        case UnsupportedRequest(command_field, message_id):
-            refused = UnsupportedResponse(message_id, command_field, 0x0211)
+        case EventReportRequest(message_id, sop_class_uid, sop_instance_uid, type_id):
+            report = EventReportResponse(message_id, sop_class_uid, sop_instance_uid, type_id, 0)
+            return acceptor.respond(context_id, report)
+        case UnsupportedRequest() | ActionRequest():
+            refused = UnsupportedResponse(message.message_id, message.command_field, 0x0211)
             return acceptor.respond(context_id, refused)
     return b""

@@ -69,6 +69,15 @@ def test_only_the_default_role_is_granted_and_only_if_it_was_proposed():
     )
 
 
+@pytest.mark.parametrize("scu", [True, False])
+def test_where_roles_are_reversed_the_requestor_is_the_scp_and_nothing_else(scu):
+    proposed = [RoleSelection(CT, scu=scu, scp=True), RoleSelection(MR, scu=True, scp=True)]
+    assert answer_roles(proposed, {CT, MR}.__contains__, {CT}) == (
+        RoleSelection(CT, scu=False, scp=True),
+        RoleSelection(MR, scu=True, scp=False),
+    )
+
+
 def test_roles_are_answered_once_for_a_sop_class_and_for_no_more_than_there_can_be():
     repeated = [RoleSelection(CT, scu=True, scp=scp) for scp in (False, True)] * 1000
     assert len(answer_roles(repeated, {CT}.__contains__)) == 1
