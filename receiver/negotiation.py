@@ -26,9 +26,7 @@ def answer(
     def supported(abstract_syntax: str) -> bool:
         if abstract_syntax == STORAGE_COMMITMENT:
             return reports
-        return supports(abstract_syntax) and (
-            admitted.may_store or abstract_syntax == VERIFICATION
-        )
+        return supports(abstract_syntax) and (admitted.may_store or abstract_syntax == VERIFICATION)
 
     # The asynchronous operations window is not answered: synchronous (PS3.7 D.3.3.3).
     ours = UserInformation(

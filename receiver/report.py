@@ -42,27 +42,6 @@ class ReportedDataSet:
         pass
 
     def end(self) -> EventReportResponse:
-        status = self._keep()
-        write = log.warning if status else log.info
-        write(
-            "storage commitment reported",
-            calling=self._association.calling_ae_title,
-            status=f"{status:04X}",
-        )
-        return EventReportResponse(
-            self._request.message_id,
-            self._request.sop_class_uid,
-            self._request.sop_instance_uid,
-            self._request.type_id,
-            status,
-        )
-
-    def discard(self) -> None:
-        pass
-
-    def _keep(self) -> Status:
-        if self._too_long:
-            return Status.RESOURCE_LIMITATION
         report = Report(
             self._request,
             self._transfer_syntax,
@@ -70,8 +49,13 @@ class ReportedDataSet:
             self._association.calling_ae_title,
             self._association.called_ae_title,
         )
-        try:
-            return report.keep(self._tree, self._dicom)
-        except OSError as error:
-            log.error("a report could not be stored", error=error.strerror)
-            return Status.PROCESSING_FAILURE
+        too_long = self._too_long
+        status = Status.RESOURCE_LIMITATION if too_long else report.keep(self._tree, self._dicom)
+        write = log.warning if status else log.info
+        write(
+            "storage commitment reported", calling=report.calling_ae_title, status=f"{status:04X}"
+        )
+        return report.answer(status)
+
+    def discard(self) -> None:
+        pass

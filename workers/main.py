@@ -13,6 +13,7 @@ from shared.registry.step import Queue
 from shared.settings import Settings
 from workers.app import worker_app
 from workers.canary import Canary
+from workers.commitment.hearing import Hearing
 from workers.context import WorkerContext, connected
 from workers.finish_messages import FinishMessages
 from workers.group_closer import GroupCloser
@@ -60,6 +61,7 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
     tickers = [
         Ticker("the gate", period.tick, here.tick),
         Ticker("the reconciler", period.tick, Reconciler(context).tick),
+        Ticker("reports of storage commitment", period.tick, Hearing(context).tick),
         Ticker("groups", period.tick, GroupCloser(context).tick),
         Ticker("housekeeping", period.reconcile, Housekeeping(context).tick),
         Ticker("the settings", period.tick, reread.tick),

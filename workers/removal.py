@@ -14,6 +14,7 @@ from shared.job import Job
 from shared.job_folder import JobFolder
 from shared.job_steps import all_steps
 from shared.trash import throw_away
+from workers.commitment.asked import forget_transactions
 from workers.context import WorkerContext
 from workers.dispatched import is_dispatched, read_dispatched
 from workers.groups import Groups
@@ -45,6 +46,7 @@ def remove_job(context: WorkerContext, job_id: str) -> bool:
         if not context.hasty_gate.retire([*steps, *(each.name for each in deliveries)]):
             return False
         context.hasty_records.remove(job_id)
+        forget_transactions(tree, folder)
         for delivery in deliveries:
             with contextlib.suppress(FileNotFoundError):  # an earlier removal was cut short here
                 throw_away(tree, delivery)

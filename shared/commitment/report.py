@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from shared import durable
 from shared.commitment.transaction import is_known
 from shared.commitment.transaction_uid import find_transaction_uid
@@ -15,11 +17,13 @@ from shared.part10 import encode_head
 from shared.settings.sections import Dicom
 from shared.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from shared.tree import StorageTree
-from shared.upper_layer.n_services import EventReportRequest
+from shared.upper_layer.n_services import EventReportRequest, EventReportResponse
 from shared.upper_layer.status import Status
 
 _EVENT_TYPES = (1, 2)  # all are committed; failures exist (PS3.4 J.3.3.1)
 _SUFFIX = ".dcm"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,7 @@ class Report:
     called_ae_title: str
 
     def keep(self, tree: StorageTree, dicom: Dicom) -> Status:
-        """The status to answer with (PS3.7 10.1.1.1.8); with success, the report is durable.
-
-        Raises:
-            OSError: it could not be written.
-        """
+        """The status to answer with (PS3.7 10.1.1.1.8); with success, the report is durable."""
         if self.request.sop_class_uid != STORAGE_COMMITMENT:
             return Status.NO_SUCH_SOP_CLASS
         if self.request.sop_instance_uid != STORAGE_COMMITMENT_INSTANCE:
@@ -48,8 +48,21 @@ class Report:
         if not is_known(tree, transaction_uid):
             return Status.INVALID_ARGUMENT_VALUE
         path = tree.reports / f"{transaction_uid}_{new_id()}{_SUFFIX}"
-        durable.write_file(path, self._head(dicom) + self.data_set)
+        try:
+            durable.write_file(path, self._head(dicom) + self.data_set)
+        except OSError as error:
+            log.error("a report could not be stored", error=error.strerror)
+            return Status.PROCESSING_FAILURE
         return Status.SUCCESS
+
+    def answer(self, status: Status) -> EventReportResponse:
+        return EventReportResponse(
+            self.request.message_id,
+            self.request.sop_class_uid,
+            self.request.sop_instance_uid,
+            self.request.type_id,
+            status,
+        )
 
     def _head(self, dicom: Dicom) -> bytes:
         return encode_head(

@@ -13,6 +13,7 @@ from shared.registry.jobs import DestinationProgress
 from shared.settings.sections import Destination
 from workers.advance import advance
 from workers.backoff import full_jitter
+from workers.commitment.keeping import AskLaterError, Keeping, RefusedToCommitError
 from workers.context import WorkerContext
 from workers.exports.outgoing import Outgoing, by_association, outgoing_in
 from workers.exports.sent_log import SentLog
@@ -87,6 +88,9 @@ class _Export:
         except OSError as error:  # its text has the file's name, which is the program's choice
             return self._end(f"a result cannot be read: {error.strerror}")
         self.total = len(files)
+        keeping = self._keeping(destination)
+        if keeping is not None:
+            keeping.take_reports(files)
         owed = [file for file in files if file.name not in self.sent_log.final]
         if owed:
             entry = self.tried.begins(f"sending {len(owed)} instances to {self.name}")
@@ -94,13 +98,43 @@ class _Export:
         try:
             for part in by_association(owed):
                 self._send(destination, part)
-        except (ScuError, _LaterError) as error:
-            return self._try_again(error)
+            if keeping is not None and files and self._delivered == self.total:
+                return self._confirm(keeping, files)
+        except (ScuError, AskLaterError, _LaterError) as error:
+            return self._try_again(error, keeping)
         except StepWithdrawnError:
             self._tell(DestinationState.PENDING)
             advance(self.context, self.folder.read(), self.tried.ends(f"{self.name}: interrupted"))
             raise
         return self._end()
+
+    def _keeping(self, destination: Destination) -> Keeping | None:
+        if not destination.storage_commitment:
+            return None
+        round_ = self.job.rounds.get(self.name, 0)
+        return Keeping(self.context, self.folder, self.name, destination, round_, self.sent_log)
+
+    def _confirm(self, keeping: Keeping, files: list[Outgoing]) -> Outcome:
+        """All is delivered; whether it is kept is asked, and the answer awaited without a place."""
+        if keeping.is_confirmed(files):
+            return self._end(state=DestinationState.COMMITMENT_CONFIRMED)
+        until = keeping.awaited_until
+        if until is None:
+            if keeping.is_asked_enough:
+                reason = f"not confirmed, asked {keeping.times_asked} times"
+                return self._end(reason, DestinationState.NOT_CONFIRMED)
+            self.lease.check_before_send()
+            try:
+                heard = keeping.ask(files)
+            except RefusedToCommitError as error:
+                return self._end(str(error), DestinationState.NOT_CONFIRMED)
+            entry = self.tried.ends(f"{self.name}: asked to commit ({keeping.times_asked})")
+            self.context.records.move(self.job.id, JobState.EXPORTING, entry)
+            self.context.gate.recovered(self.lease.run.step.lane)
+            until = time.time() if heard else keeping.awaited_until or time.time()
+        self._tell(DestinationState.AWAITING_COMMITMENT, retry_at=until)
+        delay = max(0.0, until - time.time())
+        return TryAgain(delay, f"{self.name}: awaits storage commitment", counted=False)
 
     def _destination(self) -> Destination | None:
         if self.name not in self.context.settings.destinations:
@@ -159,10 +193,13 @@ class _Export:
             self.lease.check_before_send()
             time.sleep(min(wait, 1.0))
 
-    def _try_again(self, error: Exception) -> Outcome:
+    def _try_again(self, error: Exception, keeping: Keeping | None) -> Outcome:
         settings = self.context.settings.exporter
-        if time.time() - self.sent_log.begun > settings.give_up_after:
-            return self._end(f"given up: {error}")
+        delivered = keeping is not None and self._delivered == self.total
+        since = keeping.due_since if keeping and delivered else self.sent_log.begun
+        if time.time() - since > settings.give_up_after:
+            state = DestinationState.NOT_CONFIRMED if delivered else DestinationState.FAILED
+            return self._end(f"given up: {error}", state)
         delay = full_jitter(self.lease.run.attempt, settings.retry_first, settings.retry_longest)
         if isinstance(error, RejectedError) and error.reject.result == _REJECTED_PERMANENT:
             delay = settings.retry_longest
@@ -171,18 +208,23 @@ class _Export:
         self._tell(DestinationState.RETRYING, reason=str(error), retry_at=time.time() + delay)
         return TryAgain(delay, f"{self.name}: {error}", troubled=True)
 
-    def _end(self, reason: str = "") -> Outcome:
+    @property
+    def _delivered(self) -> int:
+        return self.sent_log.count(Verdict.DELIVERED) + self.sent_log.count(Verdict.WARNING)
+
+    def _end(self, reason: str = "", state: DestinationState | None = None) -> Outcome:
         """Nothing is owed any more, or nothing can be sent: how it ended goes on record."""
         warnings = self.sent_log.count(Verdict.WARNING)
-        delivered = self.sent_log.count(Verdict.DELIVERED) + warnings
+        delivered = self._delivered
         failed = max(self.total - delivered, self.sent_log.count(Verdict.FAILED))
         if failed and not reason:
             reason = f"{failed} of {self.total} instances were refused for good"
-        state = DestinationState.DELIVERED
-        if reason:
-            state = DestinationState.FAILED
-        elif warnings:
-            state = DestinationState.DELIVERED_WITH_WARNINGS
+        if state is None:
+            state = DestinationState.DELIVERED
+            if reason:
+                state = DestinationState.FAILED
+            elif warnings:
+                state = DestinationState.DELIVERED_WITH_WARNINGS
         end = DestinationEnd(
             state=state,
             delivered=delivered,
@@ -202,12 +244,11 @@ class _Export:
         if state is DestinationState.SENDING and now - self.told < _PROGRESS_PERIOD:
             return
         self.told = now
-        warnings = self.sent_log.count(Verdict.WARNING)
         progress = DestinationProgress(
             state,
             total=self.total,
-            delivered=self.sent_log.count(Verdict.DELIVERED) + warnings,
-            warnings=warnings,
+            delivered=self._delivered,
+            warnings=self.sent_log.count(Verdict.WARNING),
             failed=self.sent_log.count(Verdict.FAILED),
             reason=reason,
             retry_at=retry_at,

@@ -16,6 +16,7 @@ from shared.upper_layer.dimse import (
     EchoResponse,
     Message,
     Request,
+    Response,
     StoreRequest,
     StoreResponse,
 )
@@ -38,6 +39,7 @@ from workers.scu.errors import (
     NotAcceptedError,
     RejectedError,
     ScuError,
+    SilentError,
     TlsError,
     in_words,
 )
@@ -137,7 +139,7 @@ class ScuAssociation:
                 f"not accepted: SOP class {meta.sop_class_uid}"
                 f" in transfer syntax {meta.transfer_syntax_uid}"
             )
-        request = StoreRequest(self._message_id(), meta.sop_class_uid, meta.sop_instance_uid)
+        request = StoreRequest(self.message_id(), meta.sop_class_uid, meta.sop_instance_uid)
         context_id = self._context(meta)
         with self._content.of(path, meta.data_set_offset) as pieces:
             message: list[Buffer] = [self._command(context_id, request)]
@@ -152,7 +154,7 @@ class ScuAssociation:
 
     def echo(self) -> int | None:
         """Sends a C-ECHO and returns the status of the answer."""
-        request = EchoRequest(self._message_id())
+        request = EchoRequest(self.message_id())
         context_id = self._contexts[VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN]
         if context_id not in self._protocol.accepted:
             raise NotAcceptedError("the peer does not accept Verification")
@@ -161,6 +163,37 @@ class ScuAssociation:
         if not isinstance(response, EchoResponse):
             raise AssociationLostError("the answer to a C-ECHO was not a C-ECHO response")
         return response.status
+
+    def context(self, abstract_syntax: str, transfer_syntax: str) -> int:
+        """
+        Raises:
+            NotAcceptedError: the peer did not accept it.
+        """
+        context_id = self._contexts[abstract_syntax, transfer_syntax]
+        if context_id not in self._protocol.accepted:
+            raise NotAcceptedError(f"not accepted: {abstract_syntax} in {transfer_syntax}")
+        return context_id
+
+    def request(self, context_id: int, message: Request, data_set: bytes) -> None:
+        """Sends a message whose answer is for the caller to take, by `event`."""
+        command = self._command(context_id, message)
+        self._send([command, *self._protocol.data_pdus(context_id, memoryview(data_set), True)])
+
+    def respond(self, context_id: int, message: Response) -> None:
+        self._send([self._protocol.respond(context_id, message)])
+
+    def event(self, seconds: float | None = None) -> Event:
+        """What the peer says next, within the response timeout unless told.
+
+        Raises:
+            SilentError: it says nothing; the association is as good as before.
+            AssociationLostError: it is gone.
+        """
+        timeout = self._caller.response_timeout if seconds is None else seconds
+        event = self._next_event(time.monotonic() + timeout)
+        if isinstance(event, MessageReceived) and isinstance(event.message, Response):
+            self._answered = True
+        return event
 
     def release(self) -> None:
         self._check_answered()
@@ -179,7 +212,7 @@ class ScuAssociation:
     def _context(self, meta: FileMeta) -> int:
         return self._contexts.get((meta.sop_class_uid, meta.transfer_syntax_uid), 0)
 
-    def _message_id(self) -> int:
+    def message_id(self) -> int:
         return next(self._message_ids) % 0xFFFF  # US, PS3.7 E.1
 
     def _command(self, context_id: int, request: Request) -> bytes:
@@ -235,6 +268,8 @@ class ScuAssociation:
 
 
 def _no_answer(error: OSError) -> ScuError:
+    if isinstance(error, TimeoutError):
+        return SilentError(f"no answer: {in_words(error)}")
     if isinstance(error, ssl.SSLError):  # with TLS 1.3 ours is judged after the handshake
         return TlsError(in_words(error))
     return AssociationLostError(f"no answer: {in_words(error)}")

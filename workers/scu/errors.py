@@ -29,6 +29,10 @@ class AssociationLostError(ScuError):
     """Aborted, reset, silent past the deadline, or against the protocol."""
 
 
+class SilentError(AssociationLostError):
+    """The peer says nothing for as long as it may."""
+
+
 class NotAcceptedError(Exception):
     """The peer took no presentation context for this SOP class in this transfer syntax."""
 

@@ -1,0 +1,1 @@
+"""Whether destinations keep what they took: storage commitment as its SCU (PS3.4 J.3)."""
