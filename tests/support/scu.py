@@ -17,7 +17,7 @@ from shared.upper_layer.events import (
     ReleaseConfirmed,
 )
 from shared.upper_layer.pdu import AssociateAccept, AssociateRequest, ProposedContext
-from shared.upper_layer.user_information import UserInformation
+from shared.upper_layer.user_information import RoleSelection, UserInformation
 from tests.support.samples import CT, EXPLICIT, VERIFICATION
 
 STORAGE_CONTEXT = ProposedContext(1, CT, (EXPLICIT,))
@@ -54,13 +54,14 @@ class Scu:
         contexts: Sequence[ProposedContext] = (STORAGE_CONTEXT, ECHO_CONTEXT),
         application_context: str = "1.2.840.10008.3.1.1.1",
         protocol_version: int = 1,
+        roles: Sequence[RoleSelection] = (),
     ) -> Event:
         """The answer to an A-ASSOCIATE-RQ, whichever it is."""
         request = AssociateRequest(
             called,
             calling,
             tuple(contexts),
-            UserInformation(16384, "1.2.3.4", "RAW PEER"),
+            UserInformation(16384, "1.2.3.4", "RAW PEER", role_selections=tuple(roles)),
             application_context,
             protocol_version,
         )
@@ -74,8 +75,9 @@ class Scu:
         called: str = "BRAIN",
         calling: str = "CT01",
         contexts: Sequence[ProposedContext] = (STORAGE_CONTEXT, ECHO_CONTEXT),
+        roles: Sequence[RoleSelection] = (),
     ) -> AssociateAccept:
-        answer = self.request(called=called, calling=calling, contexts=contexts)
+        answer = self.request(called=called, calling=calling, contexts=contexts, roles=roles)
         assert isinstance(answer, AssociateAccepted), answer
         return answer.accept
 
