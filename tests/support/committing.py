@@ -83,10 +83,7 @@ class Keeper:
     def answer_at_once(self, question: Question) -> None:
         """On the association that it was asked on."""
         event_type, said = self.report(question)
-        answer, _ = question.association.send_n_event_report(
-            said, event_type, StorageCommitmentPushModel, INSTANCE
-        )
-        self.statuses.append(answer.Status)
+        self._tell(question.association, event_type, said)
 
     def call_and_report(self, question: Question, *, called: str = "PENSTOCK") -> None:
         """On an association of its own."""
@@ -99,11 +96,15 @@ class Keeper:
         role = build_role(StorageCommitmentPushModel, scp_role=True)
         association = ae.associate(HOST, self.port_to_call, ae_title=called, ext_neg=[role])
         assert association.is_established
+        self._tell(association, event_type, said)
+        association.release()
+
+    def _tell(self, association: Any, event_type: int, said: Dataset) -> None:
         answer, _ = association.send_n_event_report(
             said, event_type, StorageCommitmentPushModel, INSTANCE
         )
-        self.statuses.append(answer.Status)
-        association.release()
+        if answer:  # else the association broke before
+            self.statuses.append(answer.Status)
 
     def __enter__(self) -> "Keeper":
         return self
