@@ -5,6 +5,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ class Orthanc:
         """Sends instances, and fails if they are not taken; Orthanc's account of it."""
         return self._post(f"/modalities/{modality}/store", json.dumps({"Resources": ids}).encode())
 
+    def instances(self) -> list[str]:
+        """The ids of all that it keeps."""
+        with urllib.request.urlopen(f"{self._url}/instances", timeout=30) as answer:
+            return [str(each) for each in json.loads(answer.read())]
+
     def _post(self, path: str, body: bytes) -> dict[str, Any]:
         request = urllib.request.Request(self._url + path, body, method="POST")
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -42,16 +48,26 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, modalities: Mapping[str, tuple[str, int]]) -> Iterator[Orthanc]:
-    """`modalities`: by the name that Orthanc is to know it by, the AE title and port of each."""
+def orthanc(
+    folder: Path,
+    modalities: Mapping[str, tuple[str, int]],
+    dicom_port: int | None = None,
+    script: str = "",
+) -> Iterator[Orthanc]:
+    """`modalities`: by the name that Orthanc is to know it by, the AE title and port of each.
+
+    With a `dicom_port` it is an SCP, too; `script` is its Lua.
+    """
     folder.mkdir()
     http_port = free_port(HOST)
     settings = {
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "storage"),
         "Plugins": [],
+        "LuaScripts": [str(folder / "script.lua")],
         "HttpPort": http_port,
-        "DicomServerEnabled": False,
+        "DicomServerEnabled": dicom_port is not None,
+        "DicomPort": dicom_port or 0,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAet": "ORTHANC",
@@ -59,13 +75,15 @@ def orthanc(folder: Path, modalities: Mapping[str, tuple[str, int]]) -> Iterator
             name: [title, HOST, port] for name, (title, port) in modalities.items()
         },
     }
+    (folder / "script.lua").write_text(script)
     config = folder / "orthanc.json"
     config.write_text(json.dumps(settings))
     with (folder / "orthanc.log").open("wb") as log:
         command = [program("Orthanc"), str(config)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_for(lambda: accepts_connections(HOST, http_port), 30)
+        for port in filter(None, (http_port, dicom_port)):
+            wait_for(partial(accepts_connections, HOST, port), 30)
         yield Orthanc(http_port)
     finally:
         process.kill()  # it takes seconds to end in peace, and has nothing to lose
