@@ -21,10 +21,10 @@ class DestinationView:
     waiting: int  # exports that could start
     sending: int  # that are started, or are about to be
     retrying: int  # that wait for their time
-    unconfirmed: int  # that are delivered, and wait for the destination's commitment
     failed: int  # jobs whose export failed for good, or was never confirmed
     troubled: bool  # the last export failed: one at a time, until one succeeds
     oldest: datetime | None  # when the oldest job was made that is still to be sent there
+    unconfirmed: int = 0  # exports that are delivered and wait for the destination's commitment
 
     @property
     def owed(self) -> int:
@@ -51,10 +51,10 @@ def _read(redis: Redis, name: str) -> DestinationView:
         waiting=waiting,
         sending=sending,
         retrying=max(0, due - unconfirmed),  # these wait for their time as well
-        unconfirmed=unconfirmed,
         failed=sum(failed),
         troubled=bool(troubled),
         oldest=None,
+        unconfirmed=unconfirmed,
     )
     return replace(view, oldest=_oldest(redis, name)) if view.owed else view
 

@@ -44,6 +44,24 @@ def test_a_reopened_log_knows_what_is_final(path: Path) -> None:
         assert log.count(Verdict.LATER) == 0
 
 
+def test_what_the_destination_keeps_is_known_and_what_it_misses_is_owed_again(path: Path) -> None:
+    with opened(path) as log:
+        for name in ("a.dcm", "b.dcm", "c.dcm"):
+            log.record(name, Verdict.DELIVERED, 0x0000)
+        log.commit("a.dcm")
+        log.commit("b.dcm")
+        log.miss("c.dcm", 0x0112)
+        log.miss("b.dcm", None)
+    for round_ in (0, 1):
+        with opened(path, round_) as log:
+            assert log.committed == {"a.dcm"}
+            assert set(log.final) == {"a.dcm"}
+            assert log.answers("c.dcm", 0x0112) == 0  # no answer to a C-STORE
+    with opened(path) as log:
+        log.record("c.dcm", Verdict.WARNING, 0xB000)
+        assert log.final["c.dcm"] == Sent(Verdict.WARNING, 0xB000)
+
+
 def test_what_was_to_be_sent_later_becomes_final_once_it_is_sent(path: Path) -> None:
     with opened(path) as log:
         log.record("a.dcm", Verdict.LATER, 0xA700)
