@@ -11,6 +11,7 @@ from shared.tree import StorageTree, Usage, ids_in
 FOLDERS = {
     *("incoming", "committed", "aborted", "deliveries"),
     *("jobs", "groups", "quarantine", "trash"),
+    *("commitments", "reports"),
 }
 
 

@@ -64,7 +64,7 @@ def _reason(item: Dataset) -> int | None:
 
 
 def _uid(tag: tuple[int, int], uid: str) -> bytes:
-    value = uid.encode("ascii")
+    value = uid.encode("latin-1")  # as it was read
     return _element(tag, value + b"\0" * (len(value) % 2))
 
 

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,6 +18,7 @@ from workers.commitment.data_sets import Told, encode_request, read_told
 from workers.context import WorkerContext
 from workers.exports.outgoing import Outgoing
 from workers.exports.sent_log import SentLog
+from workers.lease import Lease
 from workers.scu.association import associate
 from workers.scu.commitment import COMMITMENT_CONTEXT, CommitmentScu
 from workers.scu.contexts import IMPLICIT_VR_LITTLE_ENDIAN
@@ -34,8 +36,31 @@ class AskLaterError(Exception):
     """The destination cannot be asked now."""
 
 
-class RefusedToCommitError(Exception):
+class _RefusedError(Exception):
     """The destination will not be asked, now or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The destination keeps all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotConfirmed:
+    """It has been asked enough."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Its answer is; until then there is nothing to do."""
+
+    until: float  # POSIX time
+    asked_now: bool = False
+
+
+Standing = Confirmed | NotConfirmed | Awaited
 
 
 class Keeping:
@@ -64,11 +89,7 @@ class Keeping:
         return len(self._asked.accepted_in(self._round))
 
     @property
-    def is_asked_enough(self) -> bool:
-        return self.times_asked >= self._destination.commitment_attempts
-
-    @property
-    def awaited_until(self) -> float | None:
+    def _awaited_until(self) -> float | None:
         """When the destination is to be asked again (POSIX time); None: it may be now."""
         last = self._last_accepted
         if last is None or last.closed:
@@ -89,9 +110,6 @@ class Keeping:
         accepted = self._asked.accepted_in(self._round)
         return accepted[-1] if accepted else None
 
-    def is_confirmed(self, files: Iterable[Outgoing]) -> bool:
-        return all(file.name in self._log.committed for file in files)
-
     def take_reports(self, files: Sequence[Outgoing]) -> None:
         """Writes what the destination has said since into the send log: what it misses is owed."""
         for question in self._asked.questions:
@@ -103,31 +121,48 @@ class Keeping:
                     self._take(question, told, files)
                 path.unlink()
 
-    def ask(self, files: Sequence[Outgoing]) -> bool:
-        """Asks for what is not confirmed yet; whether the answer has come already.
+    def settle(self, files: Sequence[Outgoing], lease: Lease) -> Standing:
+        """How it stands with what is delivered; asks for the rest of it where that is due.
 
         Raises:
-            RefusedToCommitError: for good.
             AskLaterError, ScuError: it is not known to be asked.
+            LeaseLostError, StepWithdrawnError, StoppingError: this run is to stop.
         """
+        if all(file.name in self._log.committed for file in files):
+            return Confirmed()
+        if until := self._awaited_until:
+            return Awaited(until)
+        if self.times_asked >= self._destination.commitment_attempts:
+            return NotConfirmed(f"not confirmed, asked {self.times_asked} times")
+        lease.check_before_send()
+        try:
+            heard = self._ask(files)
+        except _RefusedError as error:
+            return NotConfirmed(str(error))
+        now = time.time()
+        return Awaited(now if heard else self._awaited_until or now, asked_now=True)
+
+    def _ask(self, files: Sequence[Outgoing]) -> bool:
+        """Whether the answer has come already."""
         peer = Peer.of(self._destination)
         caller = Caller.of(self._context.settings, self._destination)
-        heard, accepted = 0, False
+        accepted = False
         try:
             with associate(peer, caller, (COMMITMENT_CONTEXT,)) as association:
                 scu = CommitmentScu(association, self._hear)
-                self._judge(scu.ask(self._request(files)))
-                self._write(self._asked.accepted())
-                accepted = True
-                scu.listen(self._destination.commitment_linger)
-                heard = scu.reports
+                status = scu.ask(self._request(files))
+                if accepted := status in _ACCEPTED:
+                    self._write(self._asked.accepted())
+                    scu.listen(self._destination.commitment_linger)
         except NotAcceptedError:
-            raise RefusedToCommitError("it does not offer storage commitment") from None
+            raise _RefusedError("it does not offer storage commitment") from None
         except ScuError as error:
             if not accepted:
                 raise
             log.info("after a request to commit", destination=self._name, error=str(error))
-        return heard > 0
+        if not accepted:
+            raise _refusal(status)
+        return scu.reports > 0
 
     def _request(self, files: Iterable[Outgoing]) -> bytes:
         transaction = Transaction(job=self._folder.id, destination=self._name)
@@ -136,14 +171,6 @@ class Keeping:
         wanted = [file.meta for file in files if file.name not in self._log.committed]
         references = dict.fromkeys((meta.sop_class_uid, meta.sop_instance_uid) for meta in wanted)
         return encode_request(transaction_uid, references)
-
-    def _judge(self, status: int | None) -> None:
-        if status in _ACCEPTED:
-            return
-        words = "no status" if status is None else f"status {status:04X}"
-        if status in _LATER:
-            raise AskLaterError(f"storage commitment: {words}")
-        raise RefusedToCommitError(f"it refuses storage commitment: {words}")
 
     def _hear(self, request: EventReportRequest, data_set: bytes) -> EventReportResponse:
         ours = self._context.settings.exporter.ae_title
@@ -176,3 +203,10 @@ class Keeping:
     def _write(self, asked: Asked) -> None:
         self._asked = asked
         asked.write_for(self._folder, self._name)
+
+
+def _refusal(status: int | None) -> Exception:
+    words = "no status" if status is None else f"status {status:04X}"
+    if status in _LATER:
+        return AskLaterError(f"storage commitment: {words}")
+    return _RefusedError(f"it refuses storage commitment: {words}")

@@ -13,7 +13,7 @@ from shared.registry.jobs import DestinationProgress
 from shared.settings.sections import Destination
 from workers.advance import advance
 from workers.backoff import full_jitter
-from workers.commitment.keeping import AskLaterError, Keeping, RefusedToCommitError
+from workers.commitment.keeping import AskLaterError, Awaited, Confirmed, Keeping, NotConfirmed
 from workers.context import WorkerContext
 from workers.exports.outgoing import Outgoing, by_association, outgoing_in
 from workers.exports.sent_log import SentLog
@@ -99,7 +99,7 @@ class _Export:
             for part in by_association(owed):
                 self._send(destination, part)
             if keeping is not None and files and self._delivered == self.total:
-                return self._confirm(keeping, files)
+                return self._settle(keeping, files)
         except (ScuError, AskLaterError, _LaterError) as error:
             return self._try_again(error, keeping)
         except StepWithdrawnError:
@@ -114,27 +114,22 @@ class _Export:
         round_ = self.job.rounds.get(self.name, 0)
         return Keeping(self.context, self.folder, self.name, destination, round_, self.sent_log)
 
-    def _confirm(self, keeping: Keeping, files: list[Outgoing]) -> Outcome:
+    def _settle(self, keeping: Keeping, files: list[Outgoing]) -> Outcome:
         """All is delivered; whether it is kept is asked, and the answer awaited without a place."""
-        if keeping.is_confirmed(files):
-            return self._end(state=DestinationState.COMMITMENT_CONFIRMED)
-        until = keeping.awaited_until
-        if until is None:
-            if keeping.is_asked_enough:
-                reason = f"not confirmed, asked {keeping.times_asked} times"
+        match keeping.settle(files, self.lease):
+            case Confirmed():
+                return self._end(state=DestinationState.COMMITMENT_CONFIRMED)
+            case NotConfirmed(reason):
                 return self._end(reason, DestinationState.NOT_CONFIRMED)
-            self.lease.check_before_send()
-            try:
-                heard = keeping.ask(files)
-            except RefusedToCommitError as error:
-                return self._end(str(error), DestinationState.NOT_CONFIRMED)
-            entry = self.tried.ends(f"{self.name}: asked to commit ({keeping.times_asked})")
-            self.context.records.move(self.job.id, JobState.EXPORTING, entry)
-            self.context.gate.recovered(self.lease.run.step.lane)
-            until = time.time() if heard else keeping.awaited_until or time.time()
-        self._tell(DestinationState.AWAITING_COMMITMENT, retry_at=until)
-        delay = max(0.0, until - time.time())
-        return TryAgain(delay, f"{self.name}: awaits storage commitment", counted=False)
+            case Awaited(until, asked_now):
+                if asked_now:
+                    what = f"{self.name}: asked to commit ({keeping.times_asked})"
+                    entry = self.tried.ends(what)
+                    self.context.records.move(self.job.id, JobState.EXPORTING, entry)
+                    self.context.gate.recovered(self.lease.run.step.lane)
+                self._tell(DestinationState.AWAITING_COMMITMENT, retry_at=until)
+                delay = max(0.0, until - time.time())
+                return TryAgain(delay, f"{self.name}: awaits storage commitment", counted=False)
 
     def _destination(self) -> Destination | None:
         if self.name not in self.context.settings.destinations:
