@@ -11,7 +11,9 @@ from shared.registry.step import Run
 
 log = structlog.get_logger()
 
-_MAX_UNCONFIRMED = 20.0  # seconds without a confirmed beat after which a sender must stop
+# The part of a lease that may pass without a confirmed beat before a sender must stop: what is left
+# is for the instance under way, before somebody else may be sending.
+_MAX_UNCONFIRMED = 2 / 3
 
 
 class LeaseLostError(Exception):
@@ -33,6 +35,7 @@ class Lease:
         self.run = run
         self._gate = gate
         self._period = period
+        self._max_unconfirmed = gate.leases.running * _MAX_UNCONFIRMED
         self._stopping = stopping
         self._verdict = Verdict.GO_ON
         self._confirmed = time.monotonic()
@@ -55,7 +58,7 @@ class Lease:
     def check_before_send(self) -> None:
         """As `check`, and the last confirmed beat is recent: nobody else can be sending."""
         self.check()
-        if time.monotonic() - self._confirmed > _MAX_UNCONFIRMED:
+        if time.monotonic() - self._confirmed > self._max_unconfirmed:
             raise LeaseLostError
 
     def __enter__(self) -> "Lease":

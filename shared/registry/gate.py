@@ -43,7 +43,7 @@ class Gate:
 
     def __init__(self, redis: Redis, leases: Leases) -> None:
         self._redis = redis
-        self._leases = leases
+        self.leases = leases
 
     def submit(self, step: Step, delay: float = 0) -> str:
         """Lets a step wait in its lane, or for `delay` seconds first; its state from then on.
@@ -109,8 +109,8 @@ class Gate:
             self._redis,
             "grant",
             queue,
-            _ms(self._leases.granted),
-            _ms(self._leases.running),
+            _ms(self.leases.granted),
+            _ms(self.leases.running),
             _ms(_KEEP_FINISHED),
             *tokens,
         )
@@ -126,7 +126,7 @@ class Gate:
 
         `caller` is one execution's own name, so that only its own repeated call is a yes again.
         """
-        found = scripts.run(self._redis, "start", step_id, token, caller, _ms(self._leases.running))
+        found = scripts.run(self._redis, "start", step_id, token, caller, _ms(self.leases.running))
         if not found:
             return None
         queue, lane, job, priority, attempt, breaks, held_up = found
@@ -141,7 +141,7 @@ class Gate:
             run.step.id,
             run.token,
             run.caller,
-            _ms(self._leases.running),
+            _ms(self.leases.running),
             *_identity(run),
         )
         return Verdict(answer)
