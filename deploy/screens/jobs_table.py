@@ -62,6 +62,8 @@ def _progress(progress: DestinationProgress) -> str:
             return f"{progress.delivered}"
         case DestinationState.DELIVERED_WITH_WARNINGS:
             return f"{progress.delivered} ({progress.warnings} with warnings)"
+        case DestinationState.PENDING:
+            return f"waiting for a send place{reason}"
         case DestinationState.SENDING:
             return f"{progress.delivered} of {progress.total}"
         case DestinationState.COMMITMENT_CONFIRMED:

@@ -10,12 +10,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import crowd, dispatch, large_instance, receive, start, storescu
+from tests.bench import crowd, dispatch, handover, large_instance, receive, start, storescu
 from tests.bench.page import Section, write
 
 _BENCHES: dict[str, tuple[Section, Callable[[Path], str]]] = {
     "start": (Section.START, start.measure),
     "dispatch": (Section.DISPATCH, dispatch.measure),
+    "handover": (Section.HANDOVER, handover.measure),
     "large_instance": (Section.LARGE_INSTANCE, large_instance.measure),
     "crowd": (Section.CROWD, crowd.measure),
     "storescu": (Section.STORESCU, storescu.measure),

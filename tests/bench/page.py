@@ -27,6 +27,7 @@ class Section(StrEnum):
     CROWD = "A thousand open associations"
     LARGE_INSTANCE = "An instance of 2 GB"
     DISPATCH = "From the release to the dispatch"
+    HANDOVER = "From a send to the next"
     START = "From the start to listening"
     LIMITS = "What limits it"  # written by hand
 

@@ -48,6 +48,7 @@ VERBS = {
     "receiver": ["receive"],
     "exports": ["work", "--queues", "dispatch,export", "--name", "exports"],
     "exports-2": ["work", "--queues", "dispatch,export", "--name", "exports-2"],
+    "exports-3": ["work", "--queues", "dispatch,export", "--name", "exports-3"],
     "pipelines-2": ["work", "--queues", "pipeline", "--name", "pipelines-2"],
     "pipelines": ["work", "--queues", "pipeline", "--name", "pipelines"],
     "flower": ["flower"],
