@@ -53,9 +53,7 @@ def senders(gateway: Gateway) -> set[str]:
     """The workers that send now."""
     redis = gateway.redis
     callers = (redis.hgetall(key) for key in redis.scan_iter(f"{keys.STEP}*.*"))
-    return {
-        step["caller"].partition("@")[0] for step in callers if step.get("state") == "running"
-    }
+    return {step["caller"].partition("@")[0] for step in callers if step.get("state") == "running"}
 
 
 def uids_of(jobs: int, instances: int) -> list[list[str]]:
@@ -66,10 +64,7 @@ def check_delivered(destination: CountedDestination, wanted: Sequence[Sequence[s
     """Each at least once; and again only what came in an association that was not released."""
     assert set(destination.delivered) == {uid for uids in wanted for uid in uids}
     released = [
-        came.uid
-        for taken in destination.associations
-        if taken.released
-        for came in taken.delivered
+        came.uid for taken in destination.associations if taken.released for came in taken.delivered
     ]
     assert len(set(released)) == len(released)
 
@@ -148,8 +143,10 @@ def test_a_destination_that_hangs_keeps_one_place_at_most_and_others_are_sent_to
         with Gateway(tmp_path, **settings) as gateway:
             deliver(gateway, "1.2.0")
             wait_for(
-                lambda: [job.destinations["SILENT"].state for job in gateway.jobs()]
-                == [DestinationState.RETRYING],
+                lambda: (
+                    [job.destinations["SILENT"].state for job in gateway.jobs()]
+                    == [DestinationState.RETRYING]
+                ),
                 30,
             )
             silent.meter.most = 0
