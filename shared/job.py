@@ -11,6 +11,7 @@ from pydantic import Field
 
 from shared.delivery import Record
 from shared.group import Group
+from shared.marks import Marks
 
 STATE_FILE = "state.json"
 
@@ -105,6 +106,8 @@ class Job(Record):
     size: int  # bytes received
     incomplete: bool = False  # the association did not end with a release
     studies: tuple[str, ...] = ()  # that it has instances of, by `study_hash`
+    series: tuple[str, ...] = ()  # by `series_hash`
+    marks: Marks = Marks()
     group: Group | None = None
     ungrouped: bool = False  # of instances that lack the UID by which they were to be grouped
     follows: str = ""  # the job that its group had before, and that was closed too early for it
@@ -160,6 +163,8 @@ class Job(Record):
                 "instances": self.instances + other.instances,
                 "size": self.size + other.size,
                 "incomplete": self.incomplete or other.incomplete,
+                "series": tuple(sorted({*self.series, *other.series})),
+                "marks": self.marks + other.marks,
             }
         )
 

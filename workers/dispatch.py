@@ -18,7 +18,7 @@ from workers.dispatched import DISPATCHED_FILE, Dispatched, is_dispatched, read_
 from workers.groups import Groups
 from workers.lease import Lease
 from workers.outcome import Done, Outcome, TryAgain
-from workers.plan import PLAN_FILE, Part, Plan, make_plan
+from workers.plan import PLAN_FILE, Plan, PlannedJob, make_plan
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ def dispatch(context: WorkerContext, lease: Lease) -> Outcome:
         return Done()
     entry = _ae_title(context, delivery)
     if entry is None:
-        _quarantine(context, folder, delivery)
+        _quarantine(context, folder, f"its AE title {delivery.ae_title!r} is not in the settings")
         return Done()
     folder = _take_over(context, folder)
     lock = LockedFile.try_lock(folder / "dispatch.lock")
@@ -49,15 +49,17 @@ def dispatch(context: WorkerContext, lease: Lease) -> Outcome:
             _tell_again(context, folder)
             return Done()
         plan = _plan(context, folder, delivery, entry)
+        if not plan.planned:
+            _quarantine(context, folder, f"no pipeline of {delivery.ae_title!r} takes any of it")
+            return Done()
         jobs = []
-        for part in plan.parts:
-            for planned in part.jobs:
-                lease.check()
-                job = _make(context, planned, part, folder)
-                advance(context, job, _what(job, planned))
-                jobs.append(job.id)
+        for planned in plan.planned:
+            lease.check()
+            job = _make(context, planned, folder)
+            advance(context, job, _what(job, planned.job, len(plan.instances)))
+            jobs.append(job.id)
         Dispatched(jobs=tuple(jobs)).write(folder / DISPATCHED_FILE)
-    log.info("delivery dispatched", delivery=delivery_id, jobs=jobs)
+    log.info("delivery dispatched", delivery=delivery_id, jobs=jobs, left_out=plan.left_out)
     return Done()
 
 
@@ -68,21 +70,24 @@ def _tell_again(context: WorkerContext, folder: Path) -> None:
             advance(context, JobFolder(context.tree, job_id).read())
 
 
-def _make(context: WorkerContext, planned: Job, part: Part, folder: Path) -> Job:
-    if planned.group is not None:
-        return Groups(context.tree).join(planned)
-    job_folder = JobFolder(context.tree, planned.id)
-    job_folder.create(planned, folder, part.files)
+def _make(context: WorkerContext, planned: PlannedJob, folder: Path) -> Job:
+    job = planned.job
+    if job.group is not None:
+        return Groups(context.tree).join(job)
+    job_folder = JobFolder(context.tree, job.id)
+    job_folder.create(job, folder, planned.files)
     return job_folder.read()
 
 
-def _what(job: Job, planned: Job) -> str:
+def _what(job: Job, planned: Job, delivered: int) -> str:
     """The line of history of what this delivery brings to a job."""
-    what = f"dispatched, {planned.instances} instances"
+    of_all = "" if planned.instances == delivered else f" of {delivered}"
+    instances = f"{planned.instances}{of_all} instances"
+    what = f"dispatched, {instances}"
     if job.ungrouped:
         return f"{what} without a UID to be grouped by"
     if planned.delivery in job.joined:
-        return f"joined by delivery {planned.delivery}, {planned.instances} instances"
+        return f"joined by delivery {planned.delivery}, {instances}"
     return f"{what}, too late for {job.follows}" if job.follows else what
 
 
@@ -96,18 +101,21 @@ def _find(context: WorkerContext, delivery_id: str) -> tuple[Path, Delivery] | N
 
 
 def _ae_title(context: WorkerContext, delivery: Delivery) -> AeTitleEntry | None:
-    entry = context.settings.ae_title(delivery.ae_title)
-    if entry is None and delivery.settings_revision != context.settings.revision:
-        context.live.reread()
-        entry = context.settings.ae_title(delivery.ae_title)
-    return entry
+    return context.settings.ae_title(delivery.ae_title) or _newer_ae_title(context, delivery)
 
 
-def _quarantine(context: WorkerContext, folder: Path, delivery: Delivery) -> None:
-    reason = f"its AE title {delivery.ae_title!r} is not in the settings"
+def _newer_ae_title(context: WorkerContext, delivery: Delivery) -> AeTitleEntry | None:
+    """As the settings are now, where the delivery came under others than this worker has."""
+    if delivery.settings_revision == context.settings.revision:
+        return None
+    context.live.reread()
+    return context.settings.ae_title(delivery.ae_title)
+
+
+def _quarantine(context: WorkerContext, folder: Path, reason: str) -> None:
     with contextlib.suppress(FileNotFoundError):  # an earlier run of this step was here
         quarantine(context.tree, folder, reason)
-    log.error("delivery quarantined", delivery=delivery.id, reason=reason)
+    log.error("delivery quarantined", delivery=folder.name, reason=reason)
 
 
 def _take_over(context: WorkerContext, folder: Path) -> Path:
@@ -123,5 +131,8 @@ def _plan(context: WorkerContext, folder: Path, delivery: Delivery, entry: AeTit
     with contextlib.suppress(FileNotFoundError):
         return Plan.model_validate_json(path.read_bytes())
     plan = make_plan(delivery, entry, context.settings, folder)
-    plan.write(path)
+    if not plan.planned and (newer := _newer_ae_title(context, delivery)):
+        plan = make_plan(delivery, newer, context.settings, folder)
+    if plan.planned:  # else it is judged anew when it comes out of quarantine
+        plan.write(path)
     return plan

@@ -45,7 +45,9 @@ def _lines(report: JobReport) -> Iterator[tuple[str, str]]:
     yield "pipeline", f"{job.pipeline}, {job.priority} priority, attempt {job.attempt}"
     if job.progress is not None:
         yield "progress", f"{job.progress:.0%}"
-    yield "instances", f"{job.instances}, {size(job.size)}"
+    yield "instances", f"{job.instances} of {job.series} series, {size(job.size)}"
+    for words in job.marks.words():
+        yield "marked", words
     for origin in report.origins[:_ORIGINS]:
         yield "delivery", _origin(origin)
     if job.deliveries > _ORIGINS:

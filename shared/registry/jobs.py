@@ -151,6 +151,8 @@ def waiting_fields(job: Job) -> dict[str, str | int]:
         "instances": job.instances,
         "size": job.size,
         "incomplete": int(job.incomplete),
+        "series": len(job.series),
+        "marks": job.marks.model_dump_json(),
         "retry_at": round(job.due.timestamp() * 1000) if job.due else "",
     }
 

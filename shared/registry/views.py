@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Unpack, cast
@@ -10,6 +10,7 @@ from typing import Any, Unpack, cast
 from redis import Redis
 
 from shared.job import DestinationState, JobState
+from shared.marks import Marks
 from shared.registry import keys
 from shared.registry.job_index import JobFilters, Place, job_ids
 from shared.registry.jobs import DestinationProgress
@@ -52,6 +53,8 @@ class JobView:
     destinations: dict[str, DestinationProgress]
     deliveries: int = 1  # that it has instances of
     follows: str = ""  # the job that its group had before
+    series: int = 0  # that it has instances of
+    marks: Marks = field(default_factory=Marks)
 
 
 class UnknownJobError(Exception):
@@ -154,6 +157,8 @@ def _view(record: dict[str, str], destinations: dict[str, str]) -> JobView:
         destinations={name: _progress(json.loads(text)) for name, text in destinations.items()},
         deliveries=int(record.get("deliveries", 1)),
         follows=record.get("follows", ""),
+        series=int(record.get("series", 0)),
+        marks=Marks.model_validate_json(record.get("marks", "{}")),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.settings.dead_conditions import dead_conditions
 from shared.settings.fields import Name, is_loopback
 from shared.settings.flower import Flower
 from shared.settings.pipeline_kinds import Pipeline
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
                 if destination not in self.destinations
             ]
         receiver = self.receiver
+        faults += dead_conditions(self.ae_titles, self.pipelines, receiver)
         if receiver.default_ae_title is not None and receiver.default_ae_title not in titles:
             faults.append(
                 f"receiver.default_ae_title: {receiver.default_ae_title!r} is not in ae_titles"

@@ -19,6 +19,7 @@ from shared.settings.fields import (
 )
 from shared.settings.section import Section
 from shared.settings.tls import DestinationTls, Tls
+from shared.settings.when import When
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Timeout = Annotated[Seconds, Field(gt=0)]
@@ -156,6 +157,7 @@ class AeTitleEntry(Section):
 class PipelineSection(Section):
     """What every kind of pipeline has."""
 
+    when: When | None = None  # unset: it takes everything
     export_to: tuple[Name, ...] = ()
     max_parallel: Annotated[int, Field(ge=1)] | None = None
     max_attempts: Annotated[int, Field(ge=1)] = 3

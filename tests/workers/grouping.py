@@ -1,8 +1,9 @@
 """A site that groups, and a clock for its groups that tests can put forward."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from shared.announce import dispatch_step
@@ -27,7 +28,7 @@ GROUPED: dict[str, Any] = {
     "quiet_period": f"{QUIET}s",
     "max_wait": f"{LONGEST}s",
 }
-PIPELINES = {"one": {"kind": "forward"}, "two": {"kind": "forward"}}
+PIPELINES: dict[str, dict[str, Any]] = {"one": {"kind": "forward"}, "two": {"kind": "forward"}}
 
 
 def image(number: int, study: str = "1.9.1", series: str = "1.9.1.1", fill: int = 0) -> Given:
@@ -38,10 +39,18 @@ def image(number: int, study: str = "1.9.1", series: str = "1.9.1.1", fill: int 
 class GroupingSite:
     """AE title BRAIN, grouped by study, for one or two pipelines."""
 
-    def __init__(self, make_site: Callable[..., Site], *pipelines: str, **entry: Any) -> None:
+    def __init__(
+        self,
+        make_site: Callable[..., Site],
+        *pipelines: str,
+        when: Mapping[str, Any] = MappingProxyType({}),
+        **entry: Any,
+    ) -> None:
+        """`when` has the conditions of those pipelines that have one."""
+        conditions = {name: PIPELINES[name] | {"when": table} for name, table in when.items()}
         self.site = make_site(
             ae_titles=[GROUPED | {"pipelines": list(pipelines or ("one",))} | entry],
-            pipelines=PIPELINES,
+            pipelines=PIPELINES | conditions,
             storage={"job_retention": "0s"},
         )
         self.tree = self.site.tree

@@ -120,7 +120,9 @@ def test_instances_without_the_uid_make_a_marked_job_of_their_own_at_once(
         alone, later = later, alone
     assert (alone.deliveries, alone.instances, alone.ungrouped) == ((delivery,), 2, True)
     assert sorted(grouping.data_sets(alone)) == ["1.2.2.dcm", "1.2.3.dcm"]
-    assert events(grouping, alone.id) == ["dispatched, 2 instances without a UID to be grouped by"]
+    assert events(grouping, alone.id) == [
+        "dispatched, 2 of 3 instances without a UID to be grouped by"
+    ]
     assert later.ungrouped
 
 
