@@ -9,6 +9,7 @@ import typer
 
 from deploy.cli.common import AsJson, ExitCode, fail, invocation
 from deploy.cli.jsonable import to_json
+from deploy.modalities import unknown_modalities
 from receiver.certificates import Certificates
 from shared.certificate_files import CertificateFileError
 from shared.settings import Settings
@@ -45,6 +46,8 @@ def check(context: typer.Context) -> None:
     ]
     if faults:
         fail("\n".join(faults))
+    for doubt in unknown_modalities(settings):
+        typer.echo(f"perhaps a mistake: {doubt}")
     typer.echo(f"{settings.source or 'the defaults'}: all is well")
 
 

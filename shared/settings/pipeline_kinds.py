@@ -17,7 +17,6 @@ from pydantic import (
 )
 
 from shared.settings.fields import Seconds
-from shared.settings.section import Section
 from shared.settings.sections import (
     HOUR,
     CommandPipeline,

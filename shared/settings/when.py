@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from shared.settings.fields import Caller, SopClass
 from shared.settings.section import Section
@@ -27,9 +27,15 @@ def _check_stored(uid: str) -> str:
     return uid
 
 
+def _check_some(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError("needs at least one value: of none, none can fit")
+    return values
+
+
 Term = Annotated[str, AfterValidator(_check_term)]  # in capitals; `*` and `?` as in file names
 StorageSopClass = Annotated[SopClass, AfterValidator(_check_stored)]
-AnyOf = Field(min_length=1)
+AnyOf = AfterValidator(_check_some)
 
 
 class When(Section):

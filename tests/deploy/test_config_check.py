@@ -1,4 +1,4 @@
-"""`penstock config check` on what only this machine knows."""
+"""`penstock config check` on what only this machine knows, and on what is doubtful."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ key = "receiver.key"
 """
 
 
-def check(folder: Path) -> Ran:
+def check(folder: Path, settings: str = SETTINGS) -> Ran:
     file = folder / "penstock.toml"
-    file.write_text(SETTINGS)
+    file.write_text(settings)
     return penstock("--config", file, "config", "check")
 
 
@@ -45,3 +45,20 @@ def test_a_missing_certificate_of_a_destination_is_said_with_its_field_and_file(
     assert checked.code == 1
     missing = tmp_path / "pacs-ca.crt"
     assert f"destinations.PACS.tls.ca: {missing}: No such file" in checked.said
+
+
+def test_a_modality_that_the_standard_does_not_know_is_a_doubt(tmp_path: Path) -> None:
+    when = 'when.modality = ["CT", "mri", "M*", "X?Y"]'
+    checked = check(tmp_path, f'[pipelines.keep]\nkind = "forward"\n{when}\n')
+    assert checked.code == 0
+    doubts = [line for line in checked.printed.splitlines() if "perhaps a mistake" in line]
+    assert len(doubts) == 2
+    for doubt, term in zip(doubts, ("'MRI'", "'X?Y'"), strict=True):
+        assert f"pipelines.keep.when.modality: {term} is no modality" in doubt
+
+
+def test_a_condition_that_nothing_can_fulfil_is_a_fault(tmp_path: Path) -> None:
+    when = 'when.sop_class = ["Verification"]'
+    checked = check(tmp_path, f'[pipelines.keep]\nkind = "forward"\n{when}\n')
+    assert checked.code != 0
+    assert "pipelines.keep.when.sop_class.0: no storage SOP class" in checked.said
