@@ -12,9 +12,10 @@ from deploy.cli.moments import parse_moment
 from deploy.embedded_server import EmbeddedServer
 from deploy.screens.jobs_table import jobs_table
 from shared.job import DestinationEnd, DestinationState, JobState
+from shared.marks import Marks
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.views import list_jobs
-from shared.study import study_hash
+from shared.study import series_hash, study_hash
 from tests.shared.registry.jobs import job
 from tests.support.command import penstock
 
@@ -149,6 +150,25 @@ def test_a_job_of_another_machine_is_shown_from_redis_alone(records: JobRecords)
     assert found["job"]["destinations"]["PACS"]["delivered"] == 3
     assert found["history"][0]["what"] == "dispatched"
     assert (found["files"], found["origins"], found["steps"]) == (None, [], [])
+
+
+def test_what_is_odd_about_a_jobs_instances_is_shown_in_counts(records: JobRecords) -> None:
+    marks = Marks(unreadable=1, differing=2, conflicting=3, left_out=4)
+    series = (series_hash("1.2.3"), series_hash("1.2.4"))
+    records.create(job(marks=marks, series=series), JobState.QUEUED, "dispatched")
+    records.create(job("other"), JobState.QUEUED, "dispatched")
+    shown = " ".join(penstock("jobs", "show", "d07e").said.split())
+    for said in (
+        "321 of 2 series",
+        "marked 1 instances whose data set cannot be read",
+        "marked 2 instances whose UIDs are not those that they were sent with",
+        "marked 3 instances that came under the SOP Instance UID of a different one",
+        "marked 4 instances of its deliveries that no pipeline takes",
+    ):
+        assert said in shown
+    found = penstock("jobs", "show", "d07e", "--json").json["job"]
+    assert (found["marks"], found["series"]) == (marks.model_dump(), 2)
+    assert "marked" not in penstock("jobs", "show", "other").said
 
 
 def test_a_job_that_is_not_known_cannot_be_shown() -> None:

@@ -68,6 +68,7 @@ def _studies(instances: Iterable[_Indexed]) -> list[dict[str, Any]]:
                 {
                     "series_instance_uid": series,
                     "modality": held[0].headers.modality or "",
+                    "body_part": held[0].headers.body_part or "",
                     "instances": len(held),
                     "sop_instance_uids": [each.sop_instance_uid for each in held],
                 }

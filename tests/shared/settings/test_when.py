@@ -56,7 +56,11 @@ def test_what_is_shown_of_it_is_read_again_as_the_same(loaded: Loading) -> None:
         ('body_part = ["[A-Z]"]', "body_part.0", "'*' and '?'"),
         ('sop_class = ["CTImage"]', "sop_class.0", "nor a SOP class keyword"),
         ('sop_class = ["1.2.x"]', "sop_class.0", "a UID is"),
-        ('sop_class = ["ModalityWorklistInformationFind"]', "sop_class.0", "no storage SOP class"),
+        (
+            'sop_class = ["ModalityWorklistInformationModelFind"]',
+            "sop_class.0",
+            "no storage SOP class",
+        ),
         ('calling = ["far too long an AE title"]', "calling.0", "AE title"),
         ('calling = ["CT01@host"]', "calling.0", '"TITLE@address/prefix"'),
         ('modalty = ["MR"]', "modalty", "no such setting"),

@@ -90,6 +90,7 @@ def test_the_engine_is_asked_with_ids_paths_uids_and_counts(
                     {
                         "series_instance_uid": "",
                         "modality": "",
+                        "body_part": "",
                         "instances": 2,
                         "sop_instance_uids": ["1.2.3", "1.2.4"],
                     }
