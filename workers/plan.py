@@ -113,7 +113,7 @@ def _split(entry: AeTitleEntry, instances: Sequence[_Indexed]) -> dict[str, list
     parts: dict[str, list[_Indexed]] = {}
     for instance in instances:
         parts.setdefault(_uid(entry, instance.headers), []).append(instance)
-    return parts or {"": []}
+    return parts
 
 
 def _uid(entry: AeTitleEntry, headers: Headers) -> str:
