@@ -3,8 +3,9 @@
 import struct
 from typing import Final
 
+from shared.part10 import LONG_VRS
+
 _TRANSACTION_UID: Final = (0x0008, 0x1195)
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _BYTE_ORDERS = {
     "1.2.840.10008.1.2": "<",
     "1.2.840.10008.1.2.1": "<",
@@ -43,7 +44,7 @@ def _header(
         (length,) = struct.unpack_from(f"{order}I", data_set, position + 4)
         return (group, element), length, position + 8
     vr, length = struct.unpack_from(f"{order}2sH", data_set, position + 4)
-    if vr not in _LONG_VRS:
+    if vr not in LONG_VRS:
         return (group, element), length, position + 8
     (length,) = struct.unpack_from(f"{order}I", data_set, position + 8)
     return (group, element), length, position + 12
