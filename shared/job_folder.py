@@ -14,6 +14,7 @@ from shared.tree import StorageTree
 _INTERRUPTED = "interrupted"  # suffix of an attempt that its own worker gave up: no attempt
 _NOT_NOW = "not-now"  # suffix of one that is to be made later: no attempt either
 RUNNING, ENDED = "running", "ended"  # a mark in an attempt's folder; it keeps its time
+_WITHDRAWN = "withdrawn"  # another mark: an engine may be at work in it, and it counts for none
 
 
 class JobFolder:
@@ -101,6 +102,10 @@ class JobFolder:
 
     def counted_attempts(self) -> "list[Attempt]":
         """The attempts that count, the oldest first."""
+        return [attempt for attempt in self.all_attempts() if not attempt.is_withdrawn]
+
+    def all_attempts(self) -> "list[Attempt]":
+        """Those that count, and those that a person ended while an engine had them."""
         numbers = sorted(int(name) for name in self._attempt_names() if name.isdigit())
         return [self._attempt(number) for number in numbers]
 
@@ -158,6 +163,14 @@ class Attempt:
 
     def end(self) -> None:
         (self.path / RUNNING).rename(self.path / ENDED)
+
+    def withdraw(self) -> None:
+        """From now on it counts for none."""
+        (self.path / _WITHDRAWN).touch()
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return (self.path / _WITHDRAWN).exists()
 
     def empty(self) -> None:
         """Makes room: what it wrote is gone, but for what it printed."""

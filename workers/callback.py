@@ -15,6 +15,7 @@ from shared.registry.step import Queue, Run, StepEnd
 from workers.attempt_end import end_attempt
 from workers.attempt_judged import judged
 from workers.context import WorkerContext
+from workers.engine_stop import stop_engines
 from workers.handover import Answer, EngineAttempt, Told
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipelines.kind import AttemptFailed, Succeeded
@@ -50,6 +51,8 @@ def finish(
     with folder.lock():
         if called.answer is None and folder.read().cancelled:
             raise CallbackRefusedError(f"attempt {number} is over: its job was cancelled")
+        if called.attempt.is_withdrawn:
+            raise CallbackRefusedError(f"attempt {number} is over: its job was held")
         answer = called.tell(mine)
     if answer.told is not told:
         raise CallbackRefusedError(f"attempt {number} is over: {answer.told}")
@@ -60,9 +63,12 @@ def finish(
 def keep_handed_over(context: WorkerContext, folder: JobFolder, job: Job) -> Job:
     """Says again what was lost of an attempt that an engine is, or was, at; the job from then on.
 
+    An engine that is at work for nothing is told so.
+
     Raises:
         redis.RedisError: Redis is away.
     """
+    stop_engines(context, folder, job)
     called = EngineAttempt.latest(folder, job)
     if called is None:
         return job

@@ -15,6 +15,7 @@ from shared import durable
 from shared.delivery import Record
 from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
+from shared.mirror import MUST_NOT_RUN
 from shared.registry.step import Run
 from shared.tree import StorageTree
 
@@ -29,11 +30,8 @@ class Handover(Record):
     begun: datetime
     deadline: datetime
     token_sha256: str
-    token: str = ""  # until the engine is known to have it: each call must say the same
-
-    @property
-    def is_taken(self) -> bool:
-        return not self.token
+    token: str = ""  # while it is needed: each call must say the same, and who is told to stop
+    is_taken: bool = False  # the engine is known to have it
 
     @property
     def seconds_left(self) -> float:
@@ -68,11 +66,12 @@ class EngineAttempt:
         self.attempt = attempt
         self._handed_over = attempt.path / HANDED_OVER_FILE
         self._answered = attempt.path / ANSWER_FILE
+        self._told_to_stop = attempt.path / "told-to-stop"
 
     @classmethod
     def all(cls, folder: JobFolder) -> "list[EngineAttempt]":
         """Those of a job, the oldest first."""
-        found = (cls(folder, attempt) for attempt in folder.counted_attempts())
+        found = (cls(folder, attempt) for attempt in folder.all_attempts())
         return [each for each in found if each.was_begun]
 
     @classmethod
@@ -116,11 +115,16 @@ class EngineAttempt:
         self._write(known)
         return known.token
 
-    def taken(self, run: Run, deadline: float) -> None:
+    def taken(self, run: Run, deadline: float, *, keep_token: bool) -> None:
         """The engine has it, and `deadline` seconds from now to tell how it ended."""
-        end = datetime.now(UTC) + timedelta(seconds=deadline)
-        update = {"run": run, "token": "", "deadline": end}
-        self._write(self.handover.model_copy(update=update))
+        known = self.handover
+        update = {
+            "run": run,
+            "is_taken": True,
+            "token": known.token if keep_token else "",
+            "deadline": datetime.now(UTC) + timedelta(seconds=deadline),
+        }
+        self._write(known.model_copy(update=update))
 
     def still_taken(self, run: Run) -> None:
         """It goes on as another run of its step."""
@@ -140,6 +144,24 @@ class EngineAttempt:
         answer.write(self._answered)
         return answer
 
+    def withdraw(self) -> None:
+        """It is over by a person's word, unless its engine has told, or the job goes on again."""
+        with self.folder.lock():
+            if self.answer is None and self.folder.read().state in MUST_NOT_RUN:
+                self.attempt.withdraw()
+
+    @property
+    def works_for_nothing(self) -> bool:
+        """Whether it is over without its engine's word, and the engine has not been told so."""
+        if self._told_to_stop.exists():
+            return False
+        answer = self.answer
+        overdue = answer is not None and answer.told is Told.OVERDUE
+        return overdue or self.attempt.is_withdrawn
+
+    def told_to_stop(self) -> None:
+        self._told_to_stop.touch()
+
     def carried_out(self) -> None:
         """Nobody has to do it again."""
         if (answer := self.answer) is not None:
@@ -153,7 +175,7 @@ class EngineAttempt:
 def engines_work(tree: StorageTree) -> bool:
     """Whether an engine may be at work: it has an attempt, has not told, and still has time."""
     for each in _all_handed_over(tree):
-        if each.answer is None:
+        if each.answer is None and not each.attempt.is_withdrawn:
             known = each.handover
             if known.is_taken and known.seconds_left > 0:
                 return True

@@ -26,7 +26,8 @@ from workers.attempt_judged import changed_before, judged, put_off
 from workers.backoff import full_jitter
 from workers.callback import end_as_told, failed_as_told
 from workers.context import WorkerContext
-from workers.handover import EngineAttempt
+from workers.engine_stop import stop_engines
+from workers.handover import Answer, EngineAttempt
 from workers.lease import Lease, StepWithdrawnError, StoppingError
 from workers.outcome import Done, HandedOver, Outcome, TryAgain
 from workers.pipelines.kind import (
@@ -45,6 +46,7 @@ from workers.surroundings import is_elsewhere
 from workers.tried import Try
 
 _BUSY_DELAY = 2.0  # seconds
+_TELLING = 10.0  # seconds that an engine is waited for which is to be told something
 
 
 class _Work(NamedTuple):
@@ -94,7 +96,7 @@ def _work(context: WorkerContext, lease: Lease, folder: JobFolder, lock: LockedF
 
 def _go_on(work: _Work, called: EngineAttempt) -> Outcome | None:
     """With an attempt that an engine was, or may have been, called for; None if it is over."""
-    answer = called.answer or called.given_up(work.context.who)
+    answer = called.answer or _given_up(work, called)
     if answer is None and called.handover.is_taken:
         called.still_taken(work.lease.run)
         return HandedOver(called.handover.seconds_left)
@@ -108,6 +110,15 @@ def _go_on(work: _Work, called: EngineAttempt) -> Outcome | None:
         work.context.records.move(work.job.id, JobState.QUEUED, entry)
         called.carried_out()
     return None
+
+
+def _given_up(work: _Work, called: EngineAttempt) -> Answer | None:
+    """Once its deadline is over. Its engine hears so before it is called again."""
+    answer = called.given_up(work.context.who)
+    if answer is not None:
+        for telling in stop_engines(work.context, work.folder, work.job):
+            telling.join(_TELLING)
+    return answer
 
 
 def _next_attempt(work: _Work) -> Outcome:
@@ -175,7 +186,7 @@ def _end(work: _Work, called: EngineAttempt, end: AttemptEnd, tried: Try) -> Out
             what = f"attempt {tried.attempt} to be called"
             return replace(_later(work, what, reason, delay, tried), holds_on=uncertain)
         case Taken(deadline):
-            called.taken(work.lease.run, deadline)
+            called.taken(work.lease.run, deadline, keep_token=work.section.stops_engines)
             told = f"attempt {tried.attempt} handed over, for at most {format_duration(deadline)}"
             context.records.move(folder.id, JobState.RUNNING, tried.begins(told))
             return HandedOver(deadline)

@@ -61,6 +61,7 @@ class WebhookPipeline(PipelineSection):
 
     kind: Literal["webhook"]
     url: str
+    cancel_url: str | None = None
     mode: Literal["wait", "callback"] = "wait"
     deadline: Seconds = 2 * HOUR
     connect_timeout: Seconds = 5
@@ -71,9 +72,11 @@ class WebhookPipeline(PipelineSection):
     answers: dict[Status, Literal["accepted", "retry", "failed"]] = Field(default_factory=dict)
     tls: ClientTls = ClientTls()
 
-    @field_validator("url")
+    @field_validator("url", "cancel_url")
     @classmethod
-    def _http(cls, url: str) -> str:
+    def _http(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError('an address is "http://host/path" or "https://host/path"')
@@ -113,6 +116,10 @@ class WebhookPipeline(PipelineSection):
     def placed(self, base: Path) -> Self:
         return self.model_copy(update={"tls": self.tls.placed(base)})
 
+    @property
+    def stops_engines(self) -> bool:
+        return self.cancel_url is not None
+
 
 class CeleryPipeline(PipelineSection):
     """Workers elsewhere that take a task from a broker of their own."""
@@ -121,6 +128,7 @@ class CeleryPipeline(PipelineSection):
     task: Annotated[str, Field(min_length=1)]
     queue: Annotated[str, Field(min_length=1)]
     broker: SecretStr
+    cancel: Literal["revoke", "terminate"] | None = None
     deadline: Seconds = 2 * HOUR
     connect_timeout: Seconds = 5
 
@@ -130,6 +138,10 @@ class CeleryPipeline(PipelineSection):
         if not url.get_secret_value().startswith(BROKERS):
             raise ValueError(f"starts with none of {', '.join(BROKERS)}")
         return url
+
+    @property
+    def stops_engines(self) -> bool:
+        return self.cancel is not None
 
 
 class InstalledPipeline(PipelineSection):

@@ -166,6 +166,11 @@ class PipelineSection(Section):
         """With paths that are relative to `base`, the settings file's folder, no more."""
         return self
 
+    @property
+    def stops_engines(self) -> bool:
+        """Whether an engine elsewhere is to be told when nobody wants its work any more."""
+        return False
+
 
 class CommandPipeline(PipelineSection):
     """A program that reads a folder and writes one; never through a shell."""

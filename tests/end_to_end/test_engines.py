@@ -145,18 +145,34 @@ def test_redis_emptied_and_all_workers_killed_nothing_is_called_twice_and_the_ca
         assert len(set(engine.keys)) == 2
 
 
+EXAMPLE = (REPOSITORY / "docs" / "examples" / "celery_engine.py").read_text()
+# A task that works for ever, and says as which process.
+ENDLESS = """
+import os, pathlib, time
+from celery import Celery
+
+app = Celery("engine", broker=os.environ["BROKER"])
+
+
+@app.task(name="engine.work")
+def work(work, **more):
+    pathlib.Path(work, "pid").write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+
+
 @contextmanager
-def _example_worker(folder: Path, broker: str, ours: str) -> Iterator[None]:
-    """The worker of docs/examples, in an environment where there is no Penstock."""
-    (folder / "celery_engine.py").write_bytes(
-        (REPOSITORY / "docs" / "examples" / "celery_engine.py").read_bytes()
-    )
+def _celery_worker(
+    folder: Path, broker: str, ours: str, program: str = EXAMPLE, pool: str = "solo"
+) -> Iterator[None]:
+    """In an environment where there is no Penstock."""
+    (folder / "celery_engine.py").write_text(program)
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     with (folder / "engine.log").open("wb") as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "celery", "-A", "celery_engine", "worker"),
-                *("--queues", "gpu", "--concurrency", "1", "--pool", "solo"),
+                *("--queues", "gpu", "--concurrency", "1", "--pool", pool),
             ],
             cwd=folder,
             env=environment | {"BROKER": broker, "PENSTOCK_BROKER": ours},
@@ -185,12 +201,44 @@ def test_a_celery_worker_elsewhere_does_the_work_and_tells_by_a_task(tmp_path: P
         )
         settings["destinations"] = {"ARCHIVE": archive.settings()}
         gateway.configure(**settings)
-        with gateway, _example_worker(folder, broker, gateway.server.url):
+        with gateway, _celery_worker(folder, broker, gateway.server.url):
             _send(gateway, CT, MR)
             gateway.wait_for_jobs(2, JobState.DONE, PATIENCE)
             logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
             assert str(Told.SUCCEEDED) in logs
         assert len(archive.received) == 2
+
+
+def test_a_celery_worker_elsewhere_is_ended_with_its_job(tmp_path: Path) -> None:
+    folder = tmp_path / "gpu"
+    folder.mkdir()
+    gateway = Gateway(tmp_path)  # for its server's address
+    broker = f"{gateway.server.url.rstrip('/').removesuffix('/0')}/1"
+    celery = {"task": "engine.work", "queue": "gpu", "broker": broker, "cancel": "terminate"}
+    gateway.configure(**_settings(kind="celery", **celery))
+    with gateway, _celery_worker(folder, broker, gateway.server.url, ENDLESS, "prefork"):
+        _send(gateway, CT)
+        pids = wait_for(lambda: list(gateway.tree.jobs.glob("*/attempts/1/work/pid")), PATIENCE)
+        process = Path("/proc", wait_for(pids[0].read_text))
+        assert process.exists()
+        (job,) = gateway.jobs()
+        assert gateway.penstock("jobs", "cancel", job.id).returncode == 0
+        wait_for(lambda: not process.exists(), PATIENCE)
+        wait_for(lambda: "was told to stop" in gateway.history(job)[-1].what, PATIENCE)
+
+
+def test_a_persons_cancel_reaches_the_engine(tmp_path: Path) -> None:
+    with Engine(Reply(202)) as engine:
+        settings = _webhook(engine, cancel_url=engine.url.replace("/engine", "/cancel"))
+        with Gateway(tmp_path, **settings) as gateway:
+            _send(gateway, CT, MR)
+            wait_for(lambda: len(gateway.jobs()) == 2 and _elsewhere(gateway) == 1, PATIENCE)
+            first = engine.requests[0].json["job"]
+            assert gateway.penstock("jobs", "cancel", first).returncode == 0
+            wait_for(lambda: len(engine.requests) == 3, PATIENCE)
+            told = [(each.path.partition("?")[0], each.json["job"]) for each in engine.requests[1:]]
+            assert ("/cancel", first) in told
+            assert "/engine" in dict(told)  # the second job has its place
 
 
 def test_any_celery_tells_by_a_line_of_shell_and_flower_is_shown_nothing_of_it(

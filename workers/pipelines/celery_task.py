@@ -6,10 +6,19 @@ from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from shared.job import Job
 from shared.settings.pipeline_kinds import CeleryPipeline
 from workers.handover import EngineAttempt
 from workers.pipelines.engine_call import idempotency_key, ids_and_paths
-from workers.pipelines.kind import AttemptEnd, AttemptRun, CallAgain, Taken
+from workers.pipelines.kind import (
+    AttemptEnd,
+    AttemptRun,
+    CallAgain,
+    NotStoppedError,
+    Taken,
+)
+
+_REPLIES = 2.0  # seconds for the workers of a broker to answer
 
 
 class CeleryTask:
@@ -33,7 +42,7 @@ class CeleryTask:
                     section.task,
                     kwargs=ids_and_paths(run, token),
                     kwargsrepr=repr({"job": run.job.id, "attempt": run.attempt.number}),
-                    task_id=idempotency_key(run),
+                    task_id=idempotency_key(run.job, run.attempt),
                     queue=section.queue,
                     connection=connection,
                     retry=False,
@@ -41,6 +50,23 @@ class CeleryTask:
         except OperationalError as error:
             return CallAgain(_words(error), uncertain=sending)
         return Taken(section.deadline)
+
+    def stop(self, section: CeleryPipeline, job: Job, called: EngineAttempt) -> None:
+        app = _app(section)
+        try:
+            with app.connection_for_write() as connection:
+                _connect(connection, section)
+                heard = app.control.revoke(
+                    idempotency_key(job, called.attempt),
+                    terminate=section.cancel == "terminate",
+                    connection=connection,
+                    reply=True,
+                    timeout=_REPLIES,
+                )
+        except OperationalError as error:
+            raise NotStoppedError(_words(error)) from None
+        if not heard:
+            raise NotStoppedError("no worker of its broker answers")
 
 
 def _app(section: CeleryPipeline) -> Celery:

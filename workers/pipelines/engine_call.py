@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from shared.delivery import read_delivery
+from shared.job import Job
+from shared.job_folder import Attempt
 from shared.part10 import read_file_meta
 from workers.headers import Headers, read_headers
 from workers.pipelines.kind import AttemptRun
@@ -18,8 +20,8 @@ class _Indexed(NamedTuple):
     headers: Headers
 
 
-def idempotency_key(run: AttemptRun) -> str:
-    return f"{run.job.id}.{run.attempt.number}"
+def idempotency_key(job: Job, attempt: Attempt) -> str:
+    return f"{job.id}.{attempt.number}"
 
 
 def ids_and_paths(run: AttemptRun, token: str) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def ids_and_paths(run: AttemptRun, token: str) -> dict[str, Any]:
         "job": run.job.id,
         "attempt": run.attempt.number,
         "pipeline": run.job.pipeline,
-        "idempotency_key": idempotency_key(run),
+        "idempotency_key": idempotency_key(run.job, run.attempt),
         "token": token,
         "input": str(run.folder.input),
         "output": str(run.attempt.output),

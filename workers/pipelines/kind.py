@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
 from shared.locked_file import LockedFile
 from shared.settings.sections import PipelineSection
+from workers.handover import EngineAttempt
 from workers.lease import Lease
 
 
@@ -72,6 +73,22 @@ class Taken:
 
 AttemptEnd = Succeeded | AttemptFailed | NotNow | CallAgain | Taken
 SectionT = TypeVar("SectionT", bound=PipelineSection, contravariant=True)
+
+
+class NotStoppedError(Exception):
+    """An engine was not told to stop, which is to be tried again; why, without address and data."""
+
+
+@runtime_checkable
+class StopsEngines(Protocol[SectionT]):
+    """What kinds have, too, whose sections may say that they stop engines."""
+
+    def stop(self, section: SectionT, job: Job, called: EngineAttempt) -> None:
+        """Tells an engine that nobody wants its attempt any more.
+
+        Raises:
+            NotStoppedError: it could not be told.
+        """
 
 
 class Kind(Protocol[SectionT]):

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
+from shared.job import Job
 from shared.settings.pipeline_kinds import NULL, WHOLE_CALL, WebhookPipeline
 from workers.handover import EngineAttempt
 from workers.pipelines.engine_call import (
@@ -25,12 +26,15 @@ from workers.pipelines.kind import (
     AttemptFailed,
     AttemptRun,
     CallAgain,
+    NotStoppedError,
     Succeeded,
     Taken,
 )
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 _FROM_BETWEEN = frozenset({502, 504})  # of a proxy, who may have handed the request on
+_KNOWS_NONE = frozenset({404, 409, 410})  # of who is told to stop: it works no more, or never did
+_LONGEST_CANCEL = 30.0  # seconds
 _LONGEST_RETRY_AFTER = 3600.0  # seconds
 
 
@@ -42,17 +46,20 @@ class StatusClass(Enum):
 
 class Webhook:
     def check(self, section: WebhookPipeline) -> list[str]:
-        try:
-            _exchange(section).probe()
-        except NoAnswerError as error:
-            return [f"{section.url.partition('?')[0]}: {error}"]
-        return []
+        faults = []
+        for url in filter(None, (section.url, section.cancel_url)):
+            try:
+                _exchange(section, url).probe()
+            except NoAnswerError as error:
+                faults.append(f"{url.partition('?')[0]}: {error}")
+        return faults
 
     def trigger(self, section: WebhookPipeline, run: AttemptRun) -> AttemptEnd:
         token = EngineAttempt(run.folder, run.attempt).begin_call(run.lease.run, section.deadline)
         body = _body(section, run, token if section.mode == "callback" else "")
         try:
-            answer = _exchange(section).post(body, _headers(section, run, body), run.lease.check)
+            headers = _headers(section, idempotency_key(run.job, run.attempt), body)
+            answer = _exchange(section, section.url).post(body, headers, run.lease.check)
         except NoAnswerError as error:
             return CallAgain(str(error), uncertain=error.uncertain)
         match status_class(answer.status, section.answers):
@@ -65,6 +72,27 @@ class Webhook:
                 return CallAgain(_words(answer), retry_after(answer.retry_after), uncertain)
             case StatusClass.FAILED:
                 return AttemptFailed(_words(answer), final=True)
+
+    def stop(self, section: WebhookPipeline, job: Job, called: EngineAttempt) -> None:
+        assert section.cancel_url is not None
+        key = idempotency_key(job, called.attempt)
+        ids = {
+            "job": job.id,
+            "attempt": called.attempt.number,
+            "pipeline": job.pipeline,
+            "idempotency_key": key,
+        }
+        if section.mode == "callback":
+            ids["token"] = called.handover.token
+        body = json.dumps(ids).encode()
+        try:
+            headers = _headers(section, f"{key}.cancel", body)
+            exchange = _exchange(section, section.cancel_url, _LONGEST_CANCEL)
+            answer = exchange.post(body, headers, lambda: None)
+        except NoAnswerError as error:
+            raise NotStoppedError(str(error)) from None
+        if answer.status not in _KNOWS_NONE and not 200 <= answer.status < 300:
+            raise NotStoppedError(_words(answer))
 
 
 def status_class(status: int, answers: Mapping[int, str]) -> StatusClass:
@@ -94,12 +122,13 @@ def retry_after(header: str | None) -> float | None:
     return min(max(seconds, 0), _LONGEST_RETRY_AFTER)
 
 
-def _exchange(section: WebhookPipeline) -> HttpExchange:
+def _exchange(section: WebhookPipeline, url: str, longest: float = float("inf")) -> HttpExchange:
+    """`longest`: seconds that the answer may take, whatever the settings say."""
     return HttpExchange(
-        section.url,
+        url,
         section.tls,
         connect_timeout=section.connect_timeout,
-        response_timeout=section.response_timeout,
+        response_timeout=min(section.response_timeout, longest),
     )
 
 
@@ -129,7 +158,7 @@ def _filled(value: Any, plain: Mapping[str, Any], call: Mapping[str, Any]) -> An
             return value
 
 
-def _headers(section: WebhookPipeline, run: AttemptRun, body: bytes) -> dict[str, str]:
+def _headers(section: WebhookPipeline, key: str, body: bytes) -> dict[str, str]:
     headers = {name: value.get_secret_value() for name, value in section.headers.items()}
     if section.secret is not None:
         secret = section.secret.get_secret_value().encode()
@@ -138,7 +167,7 @@ def _headers(section: WebhookPipeline, run: AttemptRun, body: bytes) -> dict[str
     return {
         **headers,
         "Content-Type": "application/json",
-        "Idempotency-Key": idempotency_key(run),
+        "Idempotency-Key": key,
         "User-Agent": "Penstock",
         "Connection": "close",
     }
