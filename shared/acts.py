@@ -1,4 +1,4 @@
-"""What a person does to a job: retry, cancel, hold, release.
+"""What a person does to a job: retry, export, cancel, hold, release.
 
 The disk is the truth: `state.json` is changed under its lock, then the gate and the record are
 told. Whoever is killed in between has done it: the reconciler tells the rest.
@@ -12,13 +12,13 @@ from redis import Redis
 
 from shared.announce import leases
 from shared.ids import is_id
-from shared.job import FINISHED, Job, JobState
+from shared.job import FINISHED, DestinationState, Job, JobState
 from shared.job_folder import JobFolder
 from shared.job_steps import next_steps
 from shared.mirror import mirror
 from shared.person import person
 from shared.registry.gate import Gate
-from shared.registry.jobs import JobRecords
+from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.settings import Settings
 from shared.tree import StorageTree
 
@@ -79,6 +79,22 @@ class JobActs:
 
         return self._wake(job_id, change, f"retried: {destination}" if destination else "retried")
 
+    def export(self, job_id: str, destination: str) -> Job:
+        """A job's result goes to a destination: a further one, or all of it once more."""
+
+        def change(job: Job) -> Job:
+            if job.result is None or job.state not in (*FINISHED, JobState.EXPORTING):
+                raise WrongStateError(f"it is {job.state}, and has no result that could be sent")
+            if job.cancelled:
+                raise WrongStateError("it is cancelled")
+            if destination in job.open_destinations:
+                raise WrongStateError(f"its export to {destination!r} is under way")
+            if not JobFolder(self._tree, job_id).forget_sent(destination):
+                raise WrongStateError(f"a sender to {destination!r} is still at it")
+            return job.with_destination_added(destination)
+
+        return self._wake(job_id, change, f"to be exported to {destination}")
+
     def release(self, job_id: str) -> Job:
         """A held job resumes where it was."""
 
@@ -129,11 +145,15 @@ class JobActs:
 
     def _change(self, job_id: str, change: Callable[[Job], Job], event: str) -> Job:
         opened: set[str] = set()
+        added: set[str] = set()
+        was_done = False
         said = event
 
         def note(old: Job) -> Job:
-            nonlocal said
+            nonlocal said, was_done
             new = change(old)
+            was_done = old.state is JobState.DONE
+            added.update(set(new.export_to) - set(old.export_to))
             opened.update(new.open_destinations)
             if next_steps(new):  # else those that were under way are stopped, and open again
                 opened.difference_update(old.open_destinations)
@@ -142,7 +162,13 @@ class JobActs:
 
         with self._storage(job_id):
             job = JobFolder(self._tree, job_id).update(note)
-        self._records.reopen_destinations(job_id, opened)
+        self._records.reopen_destinations(job_id, opened - added)
+        for name in added:
+            pending = DestinationProgress(DestinationState.PENDING)
+            self._records.set_destination(job_id, name, pending)
+        if was_done:  # nothing but a person leads out of it, and only here
+            done = {JobState.DONE}
+            self._records.move(job_id, job.state, said, who=self._who, sources=done)
         mirror(self._records, self._gate, job, said, self._who)
         return job
 

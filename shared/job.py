@@ -200,6 +200,12 @@ class Job(Record):
             update={"destinations": kept, "rounds": rounds, "held": False, "ended": None}
         )
 
+    def with_destination_added(self, name: str) -> "Job":
+        """It is exported there too, or once more."""
+        export_to = self.export_to if name in self.export_to else (*self.export_to, name)
+        kept = {each: end for each, end in self.destinations.items() if each != name}
+        return self.model_copy(update={"export_to": export_to, "destinations": kept, "ended": None})
+
     @property
     def failed_destinations(self) -> tuple[str, ...]:
         return tuple(name for name, end in self.destinations.items() if end.state in FAILURES)

@@ -1,6 +1,7 @@
 """A job's folder: `jobs/<id>/` with its input, its attempts and what is done already."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +77,15 @@ class JobFolder:
     def _work_locks(self) -> Iterator[Path]:
         yield from self.path.glob("run.lock")
         yield from self.path.glob("sent-*.log")
+
+    def forget_sent(self, destination: str) -> bool:
+        """What was sent there is to be sent again; False while a sender is still at it."""
+        log = LockedFile.try_lock(self.path / f"sent-{destination}.log")
+        if log is None:
+            return False
+        with log:
+            os.ftruncate(log.descriptor, 0)
+        return True
 
     def update(self, change: Callable[[Job], Job]) -> Job:
         """Applies a change to `state.json`, one at a time; a job that it finishes is dated."""

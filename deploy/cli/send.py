@@ -192,7 +192,7 @@ class _Sending:
                 if refusal := self._refusal(association, file):
                     self.refused[refusal] += 1
                     line = f"{file.name}: {refusal}"
-                    progress.console.print(line, markup=False, highlight=False)
+                    progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
                 else:
                     self.sent += 1
                     self.size += file.path.stat().st_size

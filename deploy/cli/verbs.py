@@ -29,6 +29,7 @@ VERBS: Final = {
     "recover": Verb("Decide", "deploy.cli.recover", "recover"),
     "echo": Verb("DICOM", "deploy.cli.dicom", "echo"),
     "send": Verb("DICOM", "deploy.cli.send", "send"),
+    "export": Verb("DICOM", "deploy.cli.export", "export"),
     "config": Verb("Settings", "deploy.cli.config", "app"),
 }
 

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from shared.job import DestinationState, JobState
+from shared.registry.workers import workers
 from tests.support.destinations import HOST, Archive
 from tests.support.gateway import Gateway
-from tests.support.samples import sample_file
+from tests.support.samples import data_set, sample_file
+from tests.support.scu import Scu
 from tests.support.waiting import wait_for
 
 
@@ -88,6 +90,39 @@ def test_a_warning_counts_as_delivered(tmp_path: Path) -> None:
         job = gateway.wait_for_job()
         state = job.destinations["ARCHIVE"].state
         assert state is DestinationState.DELIVERED_WITH_WARNINGS
+
+
+def test_a_rate_limit_of_a_destination_holds_over_two_workers(tmp_path: Path) -> None:
+    per_second, instances = 10, 20
+    with Archive() as archive:
+        settings = _router(ARCHIVE=archive.settings() | {"rate_limit": f"{per_second}/s"})
+        # One place in each worker, by what it finds when it starts; two in all, by what is newer.
+        one_each = {"rate_limit": "1000/s", "max_concurrent_sends": 1}
+        senders = ("sender", "sender-2")
+        with Gateway(tmp_path, ("receiver", *senders), **settings, exporter=one_each) as gateway:
+            for job in (1, 2):
+                _deliver(gateway, [f"1.2.{job}.{number}" for number in range(instances)])
+            wait_for(lambda: len(workers(gateway.redis)) == len(senders), 30)
+            gateway.configure(**settings, exporter=one_each | {"max_concurrent_sends": 2})
+            for part in ("dispatch", "pipelines"):
+                gateway.start(part)
+            jobs = gateway.wait_for_jobs(2, JobState.DONE, 60)
+            lines = [line for job in jobs for line in gateway.history(job)]
+            said = [line.who for line in lines if line.what.startswith("sending")]
+            assert sorted(who.partition("@")[0] for who in said) == sorted(senders)
+    assert archive.most_open == 2
+    assert len(archive.started) == 2 * instances
+    for begin in archive.started:
+        assert sum(begin <= at < begin + 1 for at in archive.started) <= per_second + 1
+    assert archive.started[-1] - archive.started[0] < 2 * instances / per_second + 2
+
+
+def _deliver(gateway: Gateway, uids: list[str]) -> None:
+    with Scu((HOST, gateway.port)) as scu:
+        scu.associate(called="ROUTER")
+        for uid in uids:
+            scu.store(uid, data_set(1000))
+        scu.release()
 
 
 def test_a_rate_limit_holds_over_all_sends_to_a_destination(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ class Archive:
     def __init__(self, *, delay: float = 0, statuses: tuple[int, ...] = ()) -> None:
         """`delay` in seconds before each answer; `statuses` are given in turn, then success."""
         self.received: list[tuple[str, str, bytes]] = []  # UID, transfer syntax, data set
+        self.started: list[float] = []  # when each data set was there, by time.monotonic
         self.requestors: list[Any] = []  # of each association, as pynetdicom saw it
         self.released = 0
         self._open = 0
@@ -68,6 +69,7 @@ class Archive:
             self._open -= 1
 
     def _store(self, event: Any) -> int:
+        self.started.append(time.monotonic())
         time.sleep(self._delay)
         request = event.request
         with self._lock:

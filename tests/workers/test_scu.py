@@ -9,9 +9,11 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
+from pynetdicom import AllStoragePresentationContexts
 
 from deploy.system import free_port
 from shared.part10 import FileMeta, read_file_meta
@@ -31,6 +33,7 @@ from tests.support.waiting import wait_for
 from tests.workers.pacs import Pacs
 from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Given, write_instance
+from workers.exports.outgoing import Outgoing, by_association
 from workers.scu.association import ScuAssociation, associate
 from workers.scu.contexts import VERIFICATION_CONTEXT, contexts_for
 from workers.scu.errors import AssociationLostError, ConnectError, NotAcceptedError, RejectedError
@@ -137,6 +140,26 @@ def test_data_sets_arrive_at_storescp_as_they_are(tmp_path: Path) -> None:
     stored = {read_file_meta(path).sop_instance_uid: path for path in tmp_path.iterdir()}
     for sample, _ in accepted:
         assert data_set_of(stored[sample.sop_instance_uid]) == sample.data_set, sample.path
+
+
+@needs_dcmtk
+def test_storescp_takes_as_many_kinds_as_one_association_can_have(tmp_path: Path) -> None:
+    """At the limit of 128 contexts; what is over it is the next association's."""
+    classes = [str(each.abstract_syntax) for each in AllStoragePresentationContexts[:65]]
+    paths = []
+    for number, (sop_class, syntax) in enumerate(product(classes, (EXPLICIT, IMPLICIT))):
+        given = Given(f"1.2.{number}", sop_class=sop_class, transfer_syntax=syntax)
+        paths.append(tmp_path / f"{number}.dcm")
+        write_instance(paths[-1], given)
+    parts = list(by_association(Outgoing(p.name, p, read_file_meta(p)) for p in paths))
+    assert [len(part) for part in parts] == [128, 2]
+    with storescp(tmp_path, "+xa", "+B", "+uf") as port:
+        for part in parts:
+            with associated(port, *(file.meta for file in part)) as association:
+                taken = [file for file in part if association.accepts(file.meta)]
+                assert len(taken) > 0.8 * len(part)  # it knows fewer SOP classes than we
+                for file in taken:
+                    assert association.store(file.path, file.meta).status == 0x0000
 
 
 @needs_dcmtk
