@@ -10,7 +10,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import crowd, dispatch, handover, large_instance, receive, start, storescu
+from tests.bench import (
+    crowd,
+    dispatch,
+    handover,
+    large_instance,
+    receive,
+    send,
+    start,
+    storescu,
+)
 from tests.bench.page import Section, write
 
 _BENCHES: dict[str, tuple[Section, Callable[[Path], str]]] = {
@@ -20,6 +29,7 @@ _BENCHES: dict[str, tuple[Section, Callable[[Path], str]]] = {
     "large_instance": (Section.LARGE_INSTANCE, large_instance.measure),
     "crowd": (Section.CROWD, crowd.measure),
     "storescu": (Section.STORESCU, storescu.measure),
+    "send": (Section.SENDING, send.measure),
     "receive": (Section.RECEIVING, receive.measure),
 }
 

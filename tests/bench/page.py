@@ -23,6 +23,7 @@ class Section(StrEnum):
     """By their headings, in the page's order."""
 
     RECEIVING = "Receiving"
+    SENDING = "Sending"
     STORESCU = "An unmodified storescu"
     CROWD = "A thousand open associations"
     LARGE_INSTANCE = "An instance of 2 GB"

@@ -114,6 +114,14 @@ def _storescp(*options: str) -> Callable[[Path, int], list[str]]:
     ]  # fmt: skip
 
 
+def _ignoring(folder: Path, port: int) -> list[str]:
+    return [program("storescp"), "--ignore", "--fork", str(port)]
+
+
+def _sink(folder: Path, port: int) -> list[str]:
+    return [sys.executable, "-m", "tests.bench.sink"]
+
+
 def _pynetdicom(folder: Path, port: int) -> list[str]:
     return [sys.executable, "-m", "tests.bench.pynetdicom_scp", str(folder), str(port)]
 
@@ -143,6 +151,8 @@ PENSTOCK_UNSYNCED = Target("Penstock, syncs off", _unsynced)
 STORESCP = Target("DCMTK storescp", _storescp())
 STORESCP_PLAIN = Target("DCMTK storescp", _storescp(), no_delay=False)
 STORESCP_FORK = Target("DCMTK storescp --fork", _storescp("--fork"))
+STORESCP_IGNORING = Target("DCMTK storescp --ignore", _ignoring)
+SINK = Target("a sink", _sink, bare=True)
 PYNETDICOM = Target("pynetdicom", _pynetdicom, share=0.25)
 ORTHANC = Target("Orthanc", _orthanc, share=0.1)
 BARE = Target("bare loop", _bare("none"), bare=True)
