@@ -26,9 +26,9 @@ from tests.bench.instances import CT, MR, TRANSFER_SYNTAX, Kind, write_files
 from tests.bench.page import Section, table, write
 from tests.bench.scu import CALLER
 from tests.bench.targets import ENVIRONMENT, SINK, STORESCP_IGNORING, Target
-from tests.peers.tools import program
 from tests.support.frames import MB
 from tests.support.process import forget_peak_memory, peak_memory, resident_memory
+from tests.support.programs import program
 from workers.scu.association import associate
 from workers.scu.contexts import contexts_for
 from workers.scu.peer import Peer

@@ -216,6 +216,25 @@ def test_no_pdu_is_longer_than_the_peer_takes(tmp_path: Path, longest: int) -> N
         assert longest - 1 <= max(pacs.pdu_lengths) <= longest
 
 
+@pytest.mark.parametrize("longest", [0, 8, 9, 100, 101])
+def test_a_peer_may_announce_any_length(instance: Path, longest: int) -> None:
+    """It counts what is longer than that as a fault; 0 is no limit."""
+
+    def script(peer: Connection) -> None:
+        peer.accept()
+        request, data = peer.stored()
+        assert data == data_set_of(instance)
+        peer.respond(request, 0)
+        peer.release()
+
+    meta = read_file_meta(instance)
+    with (
+        RawScp(script, max_pdu_length=longest) as scp,
+        associated(scp.port, meta) as association,
+    ):
+        assert association.store(instance, meta).status == 0
+
+
 def test_an_instance_of_300_mb_costs_no_memory(tmp_path: Path) -> None:
     size = 300 << 20
     path = tmp_path / "1.2.3.dcm"

@@ -132,7 +132,8 @@ class ScuAssociation:
         Raises:
             NotAcceptedError: there is no context for it; nothing was sent.
             AssociationLostError: it is not known whether the peer has it.
-            OSError: the file cannot be read; nothing was sent, unless it is a `ShortenedError`.
+            OSError: the file cannot be read; where some of it was sent, all that can follow is
+                the association's end.
         """
         if not self.accepts(meta):
             raise NotAcceptedError(
@@ -260,10 +261,14 @@ class ScuAssociation:
 
     def _lost(self, what: str, error: OSError) -> ScuError:
         """The peer may have said why before it went."""
-        with suppress(OSError, ProtocolError):
+        try:
             for event in chain(self._events, self._protocol.receive(self._wire.receive())):
                 if isinstance(event, Aborted):
                     return _unexpected(event)
+        except ssl.SSLError as alert:
+            return TlsError(in_words(alert))
+        except (OSError, ProtocolError):
+            pass  # it did not
         return AssociationLostError(f"{what}: {in_words(error)}")
 
 
