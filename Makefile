@@ -59,7 +59,7 @@ format: $(VENV)/installed-dev
 
 # The tests' independent peers, and the tools that break a disk: package:command.
 PEERS := dcmtk:storescu orthanc:Orthanc libgdcm-tools:gdcmscu nodejs:node npm:npm \
-  e2fsprogs:mkfs.ext4 mount:mount dicom3tools:dciodvfy
+  e2fsprogs:mkfs.ext4 mount:mount dicom3tools:dciodvfy rabbitmq-server:rabbitmq-server
 DCMJS := tests/peers/dcmjs
 
 .PHONY: peers peer-packages

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from celery import Celery
 
+from deploy.embedded_server import EmbeddedServer
 from shared.broker import celery_app
 from shared.job import JobState
 from shared.registry.queues import queues
@@ -20,6 +22,7 @@ from shared.registry.step import Queue
 from tests.support.destinations import Archive
 from tests.support.engine import Engine, Reply, Request
 from tests.support.gateway import REPOSITORY, Gateway
+from tests.support.rabbitmq import rabbitmq
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
 from workers.handover import Told
@@ -209,11 +212,21 @@ def test_a_celery_worker_elsewhere_does_the_work_and_tells_by_a_task(tmp_path: P
         assert len(archive.received) == 2
 
 
-def test_a_celery_worker_elsewhere_is_ended_with_its_job(tmp_path: Path) -> None:
+@pytest.fixture(params=["redis", "rabbitmq"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A server of its own for a fleet elsewhere."""
+    if request.param == "redis":
+        with EmbeddedServer(tmp_path / "broker") as server:
+            yield server.url
+    else:
+        with rabbitmq(tmp_path / "broker") as url:
+            yield url
+
+
+def test_a_celery_worker_elsewhere_is_ended_with_its_job(tmp_path: Path, broker: str) -> None:
     folder = tmp_path / "gpu"
     folder.mkdir()
-    gateway = Gateway(tmp_path)  # for its server's address
-    broker = f"{gateway.server.url.rstrip('/').removesuffix('/0')}/1"
+    gateway = Gateway(tmp_path)
     celery = {"task": "engine.work", "queue": "gpu", "broker": broker, "cancel": "terminate"}
     gateway.configure(**_settings(kind="celery", **celery))
     with gateway, _celery_worker(folder, broker, gateway.server.url, ENDLESS, "prefork"):

@@ -24,6 +24,7 @@ from workers.scu.association import ScuAssociation, associate
 from workers.scu.contexts import contexts_for
 from workers.scu.errors import RejectedError, ScuError
 from workers.scu.peer import Caller, Peer
+from workers.surroundings import is_elsewhere
 from workers.tried import Try
 
 log = structlog.get_logger()
@@ -86,6 +87,8 @@ class _Export:
         except NotPart10Error as error:
             return self._end(f"a result cannot be read: {error}")
         except OSError as error:  # its text has the file's name, which is the program's choice
+            if is_elsewhere(self.context, error):
+                raise
             return self._end(f"a result cannot be read: {error.strerror}")
         self.total = len(files)
         keeping = self._keeping(destination)

@@ -75,12 +75,17 @@ def test_a_task_is_sent_with_ids_and_paths_and_nothing_of_the_patient(
     assert folder.read().result is not None
 
 
-def test_while_its_broker_is_away_it_is_called_again(make_job: MakeJob, broker: str) -> None:
-    away = f"redis://:s3cret@127.0.0.1:{free_port('127.0.0.1')}/0"
+@pytest.mark.parametrize(
+    ("scheme", "what"), [("redis", "ConnectionError"), ("amqp", "ConnectionRefusedError")]
+)
+def test_while_its_broker_is_away_it_is_called_again(
+    make_job: MakeJob, broker: str, scheme: str, what: str
+) -> None:
+    away = f"{scheme}://user:s3cret@127.0.0.1:{free_port('127.0.0.1')}/0"
     site, job_id = make_job(away)
     outcome = site.run_pipeline(job_id)
     assert isinstance(outcome, TryAgain)
-    assert outcome.reason == "the broker does not answer (ConnectionError)"
+    assert outcome.reason == f"the broker does not answer ({what})"
     assert not outcome.holds_on
     site.configure(
         pipelines={
