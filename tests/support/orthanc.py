@@ -53,10 +53,11 @@ def orthanc(
     modalities: Mapping[str, tuple[str, int]],
     dicom_port: int | None = None,
     script: str = "",
+    **further: Any,
 ) -> Iterator[Orthanc]:
     """`modalities`: by the name that Orthanc is to know it by, the AE title and port of each.
 
-    With a `dicom_port` it is an SCP, too; `script` is its Lua.
+    With a `dicom_port` it is an SCP, too; `script` is its Lua; `further` are settings of its own.
     """
     folder.mkdir()
     http_port = free_port(HOST)
@@ -75,6 +76,7 @@ def orthanc(
             name: [title, HOST, port] for name, (title, port) in modalities.items()
         },
     }
+    settings |= further
     (folder / "script.lua").write_text(script)
     config = folder / "orthanc.json"
     config.write_text(json.dumps(settings))

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.system import free_port
 from shared.part10 import read_file_meta
 from shared.settings.tls import DestinationTls
 from tests.support.certificates import Certificate, Hospital
 from tests.support.destinations import storescp
+from tests.support.orthanc import orthanc
 from tests.support.receivers import local_receiver
 from tests.support.samples import data_set, data_set_of, sample_file
 from tests.support.waiting import wait_for
@@ -23,7 +25,7 @@ from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Given, write_instance
 from workers.scu.association import associate
 from workers.scu.contexts import VERIFICATION_CONTEXT, contexts_for
-from workers.scu.errors import AssociationLostError, TlsError
+from workers.scu.errors import AssociationLostError, ScuError, TlsError
 from workers.scu.peer import Caller, Peer
 
 CALLER = Caller("CT01", "1.2.3.4.5", "TESTED 1", 131072, 5, 10, 10, 10)
@@ -99,6 +101,25 @@ def test_storescp_that_wants_certificates_gets_data_sets_as_they_are(
     stored = {read_file_meta(path).sop_instance_uid: path for path in (tmp_path / "pacs").iterdir()}
     for path in files:
         assert data_set_of(stored[read_file_meta(path).sop_instance_uid]) == data_set_of(path)
+
+
+def test_orthanc_that_wants_certificates_keeps_what_is_sent(
+    tmp_path: Path, hospital: Hospital
+) -> None:
+    port = free_port("127.0.0.1")
+    secured = {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(hospital.receiver.certificate),
+        "DicomTlsPrivateKey": str(hospital.receiver.key),
+        "DicomTlsTrustedCertificates": str(hospital.authority.certificate),
+        "DicomCheckCalledAet": False,
+        "DicomAlwaysAllowStore": True,
+    }
+    with orthanc(tmp_path / "orthanc", {}, port, **secured) as peer:
+        send(port, tls(hospital, hospital.ct01), sample_file("CT_small.dcm"))
+        assert len(peer.instances()) == 1
+        with pytest.raises(ScuError):
+            send(port, tls(hospital), sample_file("CT_small.dcm"))
 
 
 def test_a_certificate_by_name_is_for_that_name_alone(hospital: Hospital) -> None:
