@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import ColorPaletteStorage, Verification
+from pynetdicom import evt
 
 from deploy.system import accepts_connections, free_port
+from tests.support.programs import program
+from tests.support.storage_scp import start_storage_scp
 from tests.support.waiting import wait_for
 
 HOST = "127.0.0.1"
@@ -31,15 +32,9 @@ class Archive:
         self._delay = delay
         self.statuses = list(statuses)
         self._lock = threading.Lock()
-        ae = AE(ae_title="ARCHIVE")
-        ae.add_supported_context(Verification)
-        classes = [context.abstract_syntax for context in AllStoragePresentationContexts]
-        for sop_class in (*classes, ColorPaletteStorage):
-            ae.add_supported_context(sop_class, ALL_TRANSFER_SYNTAXES)
-        self._server = ae.start_server(
-            (HOST, 0),
-            block=False,
-            evt_handlers=[
+        self._server = start_storage_scp(
+            "ARCHIVE",
+            [
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_ACCEPTED, self._accepted),
                 (evt.EVT_RELEASED, self._over),
@@ -93,11 +88,12 @@ class Archive:
 
 @contextmanager
 def storescp(folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
-    """DCMTK's storescp, keeping bytes as they come (`+B`) in a folder; gives its port."""
+    """DCMTK's storescp, taking every transfer syntax that it knows (`+xa`) and keeping bytes as
+    they come (`+B`) in a folder; gives its port."""
     folder.mkdir(exist_ok=True)
     port = port or free_port(HOST)
     process = subprocess.Popen(
-        ["storescp", "+B", "+xa", "-od", str(folder), "--fork", *options, str(port)],
+        [program("storescp"), "+B", "+xa", "-od", str(folder), "--fork", *options, str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pydicom.uid import AllTransferSyntaxes
-from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom import evt
+
+from tests.support.storage_scp import start_storage_scp
 
 AE_TITLE = "PACS"
 
@@ -21,22 +21,17 @@ class Pacs:
     """`answer` is asked for the status of each SOP Instance UID."""
 
     def __init__(self, *, maximum_pdu_size: int = 16382) -> None:
-        ae = AE(ae_title=AE_TITLE)
-        ae.maximum_pdu_size = maximum_pdu_size
-        for context in AllStoragePresentationContexts:
-            ae.add_supported_context(context.abstract_syntax, list(AllTransferSyntaxes))
-        ae.add_supported_context(Verification)
         self.forget()
-        self._server = ae.start_server(
-            ("127.0.0.1", 0),
-            block=False,
-            evt_handlers=[
+        self._server = start_storage_scp(
+            AE_TITLE,
+            [
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_ESTABLISHED, self._established),
                 (evt.EVT_ABORTED, self._aborted),
                 (evt.EVT_RELEASED, self._released),
                 (evt.EVT_PDU_RECV, self._pdu),
             ],
+            maximum_pdu_size=maximum_pdu_size,
         )
         self.port: int = self._server.server_address[1]
 
