@@ -76,7 +76,21 @@ class Stored:
         return Delivery.model_validate_json((folder / ABORTED_FILE).read_bytes())
 
 
-class LocalReceiver(Stored):
+class Called(Stored):
+    """A receiver that listens at `address`."""
+
+    address: tuple[str, int]
+
+    def scu(self) -> Scu:
+        return Scu(self.address)
+
+    def associated(self, **request: Any) -> Scu:
+        scu = self.scu()
+        scu.associate(**request)
+        return scu
+
+
+class LocalReceiver(Called):
     """A server in this process, listening on the loopback."""
 
     def __init__(self, settings: Settings) -> None:
@@ -101,14 +115,6 @@ class LocalReceiver(Stored):
         assert self.server.tls_port is not None
         return "127.0.0.1", self.server.tls_port
 
-    def scu(self) -> Scu:
-        return Scu(self.address)
-
-    def associated(self, **request: Any) -> Scu:
-        scu = self.scu()
-        scu.associate(**request)
-        return scu
-
     def stop(self) -> None:
         self.server.close("the test is over")
         self.background.close()
@@ -124,7 +130,7 @@ def local_receiver(root: Path, **sections: Any) -> Iterator[LocalReceiver]:
         receiver.stop()
 
 
-class ReceiverProcess(Stored):
+class ReceiverProcess(Called):
     """`receiver.main.run` in a process of its own."""
 
     def __init__(
@@ -164,14 +170,6 @@ class ReceiverProcess(Stored):
         """Once it is ready; 0 until then."""
         assert self.process.poll() is None, self.log()
         return next((int(line) for line in self.log().splitlines() if line.isdigit()), 0)
-
-    def scu(self) -> Scu:
-        return Scu(self.address)
-
-    def associated(self, **request: Any) -> Scu:
-        scu = self.scu()
-        scu.associate(**request)
-        return scu
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -11,6 +11,7 @@ from shared.delivery import ASSOCIATION_FILE, Association, read_delivery
 from shared.ids import new_id
 from shared.job import Job, JobState
 from shared.registry.step import StepEnd
+from tests.support.records import association_fields
 from tests.support.samples import data_set_of, identified
 from tests.workers.faults import Killer
 from tests.workers.site import Given, Site
@@ -96,18 +97,7 @@ class GroupingSite:
         """The folder of an association that is open."""
         folder = self.tree.incoming / "host-1" / new_id()
         folder.mkdir(parents=True)
-        known: dict[str, Any] = {
-            "id": folder.name,
-            "receiver": "host-1",
-            "calling_ae_title": "CT01",
-            "called_ae_title": "BRAIN",
-            "ae_title": "BRAIN",
-            "peer_address": "127.0.0.1",
-            "peer_implementation_class_uid": "1.2.3.4",
-            "peer_implementation_version_name": "TESTS",
-            "settings_revision": "r",
-            "started": datetime.now(UTC),
-        }
+        known = association_fields(folder.name, receiver="host-1")
         Association(**known | fields).write(folder / ASSOCIATION_FILE)
         return folder
 

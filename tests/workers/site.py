@@ -26,6 +26,7 @@ from shared.registry.step import Grant, Queue, Run, Step, StepEnd
 from shared.settings import load
 from shared.step_line import StepLine
 from shared.tree import StorageTree, ids_in
+from tests.support.records import association_fields
 from tests.support.samples import CT, EXPLICIT, data_set
 from workers.context import LiveSettings, WorkerContext
 from workers.dispatch import dispatch
@@ -118,20 +119,12 @@ class Site:
         folder.mkdir()
         for given in instances:
             write_instance(folder / f"{given.uid}.dcm", given)
-        known: dict[str, Any] = {
-            "id": delivery_id,
-            "receiver": "tests",
-            "calling_ae_title": "CT01",
-            "called_ae_title": "BRAIN",
-            "ae_title": "BRAIN",
-            "peer_address": "127.0.0.1",
-            "peer_implementation_class_uid": "1.2.3.4",
-            "peer_implementation_version_name": "TESTS",
-            "settings_revision": self.context.settings.revision,
-            "started": datetime.now(UTC),
-            "ended": datetime.now(UTC),
-            "end": "released",
-            "instances": tuple(
+        known = association_fields(
+            delivery_id,
+            settings_revision=self.context.settings.revision,
+            ended=datetime.now(UTC),
+            end="released",
+            instances=tuple(
                 Instance(
                     sop_class_uid=given.sop_class,
                     sop_instance_uid=given.uid,
@@ -141,7 +134,7 @@ class Site:
                 )
                 for given in instances
             ),
-        }
+        )
         Delivery(**known | fields).write(folder / DELIVERY_FILE)
         return delivery_id
 

@@ -220,15 +220,20 @@ def test_who_has_no_token_of_the_job_is_refused(engine_site: Site, engine: Engin
     assert state(site, job_id) is JobState.RUNNING
 
 
-def test_an_engine_may_tell_before_it_has_answered_the_call(
-    engine_site: Site, engine: Engine
-) -> None:
-    site = engine_site
+def tells_already(site: Site) -> Callable[[Request], None]:
+    """Says that it is done while it is still being called."""
 
     def tell(request: Request) -> None:
         finish(site.context, request.json["job"], request.json["token"], Told.SUCCEEDED)
 
-    engine.replies = [Reply(202, meanwhile=tell)]
+    return tell
+
+
+def test_an_engine_may_tell_before_it_has_answered_the_call(
+    engine_site: Site, engine: Engine
+) -> None:
+    site = engine_site
+    engine.replies = [Reply(202, meanwhile=tells_already(site))]
     job_id = site.dispatched(Given("1.2.3"))
     assert site.run_pipeline(job_id) == Done()
     assert state(site, job_id) is JobState.EXPORTING
@@ -238,11 +243,7 @@ def test_an_engine_that_tells_and_then_breaks_off_has_told(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-
-    def tell(request: Request) -> None:
-        finish(site.context, request.json["job"], request.json["token"], Told.SUCCEEDED)
-
-    engine.replies = [Reply(500, meanwhile=tell)]
+    engine.replies = [Reply(500, meanwhile=tells_already(site))]
     job_id = site.dispatched(Given("1.2.3"))
     assert site.run_pipeline(job_id) == Done()
     assert len(engine.requests) == 1

@@ -17,6 +17,7 @@ from shared.locked_file import LockedFile
 from shared.quarantine import read_quarantined
 from shared.registry.views import UnknownJobError, find_job
 from tests.support.file_systems import needs_tmpfs, tmpfs
+from tests.support.records import association_fields
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site, id_of, write_instance
 from workers.dispatched import DISPATCHED_FILE
@@ -65,18 +66,8 @@ def open_association(receiver: Path, *instances: Given, record: bool = True) -> 
     folder = receiver / new_id()
     folder.mkdir()
     if record:
-        Association(
-            id=folder.name,
-            receiver=receiver.name,
-            calling_ae_title="CT01",
-            called_ae_title="BRAIN",
-            ae_title="BRAIN",
-            peer_address="127.0.0.1",
-            peer_implementation_class_uid="1.2.3.4",
-            peer_implementation_version_name="TESTS",
-            settings_revision="r",
-            started=datetime.now(UTC),
-        ).write(folder / ASSOCIATION_FILE)
+        known = association_fields(folder.name, receiver=receiver.name)
+        Association(**known).write(folder / ASSOCIATION_FILE)
     for given in instances:
         write_instance(folder / f"{given.uid}.dcm", given)
     return folder
