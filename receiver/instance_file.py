@@ -4,6 +4,7 @@ import os
 from itertools import islice
 from pathlib import Path
 
+from shared import durable
 from shared.delivery import PARTIAL_SUFFIX
 from shared.same_bytes import same_from
 
@@ -54,7 +55,9 @@ class InstanceFile:
         self.path = target
 
     def sync(self) -> None:
+        """The file and its name."""
         os.fsync(self.descriptor)
+        durable.sync_directory(Path(self._folder))
 
     def hand_over(self) -> int:
         """The open descriptor, for another to sync and close."""
@@ -70,6 +73,7 @@ class InstanceFile:
         self.close()
         Path(self.path).unlink(missing_ok=True)
 
-    def has_same_data_set(self, other: Path, other_head_size: int) -> bool:
-        """Whether the data set in `other` is byte for byte this one."""
-        return same_from(Path(self.path), self.head_size, other, other_head_size)
+    def has_same_data_set(self, name: str, head_size: int) -> bool:
+        """Whether the data set in the other file of that name is byte for byte this one."""
+        other = Path(self._folder, name)
+        return same_from(Path(self.path), self.head_size, other, head_size)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 
 import structlog
+from pydantic import SecretStr
 
 from shared.ended_association import EndedAssociation
 from shared.receiver_state import ReceiverState
@@ -46,7 +47,7 @@ class Reporter:
     def start(self, state: Callable[[], ReceiverState]) -> None:
         if self._url is not None:
             self._thread = threading.Thread(
-                target=self._run, args=(state,), name="reporter", daemon=True
+                target=self._run, args=(self._url, state), name="reporter", daemon=True
             )
             self._thread.start()
 
@@ -58,15 +59,14 @@ class Reporter:
         if self._thread is not None:
             self._thread.join(_LAST_WAIT)
 
-    def _run(self, state: Callable[[], ReceiverState]) -> None:
+    def _run(self, url: SecretStr, state: Callable[[], ReceiverState]) -> None:
         # These bring the client of Redis with them, which nobody needs in order to listen.
         from redis import RedisError
 
         from shared.registry import associations, receivers
         from shared.registry.connection import connect
 
-        assert self._url is not None
-        redis = connect(self._url.get_secret_value())
+        redis = connect(url.get_secret_value())
         while not self._closed.is_set():
             try:
                 receivers.beat(redis, state())

@@ -9,7 +9,6 @@ from typing import Literal
 from receiver.incoming import Incoming
 from receiver.instance_file import InstanceFile
 from receiver.syncing import SyncBatch
-from shared import durable
 from shared.delivery import Association, Delivery, Instance, instance_file_name
 
 
@@ -70,7 +69,7 @@ class Transaction:
             OSError: `file` is not kept; the transaction goes on without it.
         """
         namesakes = self._by_uid.get(sop_instance_uid, [])
-        if any(self._is_same(file, transfer_syntax_uid, kept) for kept in namesakes):
+        if any(_is_same(file, transfer_syntax_uid, kept) for kept in namesakes):
             file.discard()
             self.duplicates += 1
             return
@@ -111,20 +110,18 @@ class Transaction:
         if self.folder is not None:
             shutil.rmtree(self.folder)
 
-    def _is_same(self, file: InstanceFile, transfer_syntax_uid: str, kept: _Kept) -> bool:
-        assert self.folder is not None
-        return kept.transfer_syntax_uid == transfer_syntax_uid and file.has_same_data_set(
-            self.folder / kept.file, kept.head_size
-        )
-
     def _make_lasting(self, file: InstanceFile, name: str) -> None:
         if self._sync_each:
             # In this order one commit of the file system's journal does for both.
             file.rename(name)
             file.sync()
-            assert self.folder is not None
-            durable.sync_directory(self.folder)
             file.close()
         else:
             file.rename(name)
             self.syncs.add(file.hand_over())
+
+
+def _is_same(file: InstanceFile, transfer_syntax_uid: str, kept: _Kept) -> bool:
+    return kept.transfer_syntax_uid == transfer_syntax_uid and file.has_same_data_set(
+        kept.file, kept.head_size
+    )

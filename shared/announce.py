@@ -25,10 +25,8 @@ def leases(settings: Settings) -> Leases:
     return Leases(settings.workers.granted_lease, settings.workers.running_lease)
 
 
-def connect(settings: Settings) -> Callable[[str, str], None]:
+def connect(url: str, settings: Settings) -> Callable[[str, str], None]:
     """A function of delivery id and priority; it raises `AnnounceError` within seconds."""
-    assert settings.redis.url is not None
-    url = settings.redis.url.get_secret_value()
     line = StepLine(Gate(connect_redis(url), leases(settings)), celery_app(url))
 
     def announce(delivery_id: str, priority: str) -> None:

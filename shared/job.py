@@ -151,6 +151,11 @@ class Job(Record):
         """When it stops waiting, unless more comes; None for one that does not wait."""
         return self.group.due if self.group and self.state is JobState.WAITING else None
 
+    def may_close(self, now: datetime, *, arriving: bool) -> bool:
+        """Whether it has waited for long enough; see `Group.may_close`."""
+        waits = self.group if self.state is JobState.WAITING else None
+        return waits is not None and waits.may_close(now, arriving=arriving)
+
     def opened(self, now: datetime) -> "Job":
         """As the first of its group."""
         return self._with_group(opened=now, grown=now)

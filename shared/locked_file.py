@@ -16,24 +16,22 @@ class LockedFile:
     @classmethod
     def try_lock(cls, path: Path) -> "LockedFile | None":
         """The lock, or None while another holds it. The file is made if it is missing."""
-        return cls._open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            return cls._open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
 
     @classmethod
     def lock(cls, path: Path) -> "LockedFile":
         """The lock, waited for: only where it is held for moments."""
-        held = cls._open(path, fcntl.LOCK_EX)
-        assert held is not None
-        return held
+        return cls._open(path, fcntl.LOCK_EX)
 
     @classmethod
-    def _open(cls, path: Path, operation: int) -> "LockedFile | None":
+    def _open(cls, path: Path, operation: int) -> "LockedFile":
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         with ExitStack() as unless_held:
             unless_held.callback(os.close, descriptor)
-            try:
-                fcntl.flock(descriptor, operation)
-            except BlockingIOError:
-                return None
+            fcntl.flock(descriptor, operation)
             unless_held.pop_all()
         return cls(path, descriptor)
 

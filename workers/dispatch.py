@@ -73,7 +73,7 @@ def _tell_again(context: WorkerContext, folder: Path) -> None:
 def _make(context: WorkerContext, planned: PlannedJob, folder: Path) -> Job:
     job = planned.job
     if job.group is not None:
-        return Groups(context.tree).join(job)
+        return Groups(context.tree).join(job.group.key, job)
     job_folder = JobFolder(context.tree, job.id)
     job_folder.create(job, folder, planned.files)
     return job_folder.read()

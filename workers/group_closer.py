@@ -44,7 +44,7 @@ class GroupCloser:
         gather = gatherer(self._context.tree)
         random.shuffle(due)  # so that several processes share the work
         for job in due:
-            if job.group and job.group.may_close(now, arriving=_sender(job) in arriving):
+            if job.may_close(now, arriving=_sender(job) in arriving):
                 self._close(job, now, gather)
 
     def _close(self, job: Job, now: datetime, gather: Callable[[Job], Gathered]) -> None:

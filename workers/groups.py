@@ -35,14 +35,13 @@ class Groups:
     def __init__(self, tree: StorageTree) -> None:
         self._tree = tree
 
-    def join(self, planned: Job) -> Job:
-        """The job that has these instances from now on: the open one of their group, or a new one.
+    def join(self, key: str, planned: Job) -> Job:
+        """The job that has these instances from now on: the open one of that group, or a new one.
 
         However often it is asked for one delivery, the answer is the first one's.
         """
-        assert planned.group is not None
-        with self._lock(planned.group.key):
-            path = self._tree.groups / planned.group.key
+        with self._lock(key):
+            path = self._tree.groups / key
             ids = _read(path)
             jobs = [self._job(job_id) for job_id in ids]
             for job in jobs:
@@ -72,11 +71,9 @@ class Groups:
         Raises:
             FileNotFoundError: there is no such job any more.
         """
-        assert job.group is not None
-        with self._lock(job.group.key):
+        with self.lock(job):
             job = JobFolder(self._tree, job.id).read()
-            assert job.group is not None
-            if not _takes_more(job) or not job.group.may_close(now, arriving=arriving):
+            if not job.may_close(now, arriving=arriving):
                 return job
             made = gather(job)
             return self._update(

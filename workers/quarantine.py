@@ -21,6 +21,8 @@ from workers.context import WorkerContext
 from workers.plan import PLAN_FILE, Plan
 from workers.recommit import announce, whole_instances
 
+_UNREADABLE = f"its {DELIVERY_FILE} cannot be read"
+
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedDelivery:
@@ -75,9 +77,10 @@ def release(context: WorkerContext, id_or_part: str, ae_title: str | None = None
     folder = find_undecided(tree, tree.quarantine, id_or_part)
     with deciding(folder):
         delivery = _read(folder)
+        if delivery is None:
+            raise RefusedError(f"{folder.name}: {_UNREADABLE}")
         if objection := _objection(folder, delivery, settings, ae_title):
             raise RefusedError(f"{folder.name}: {objection}")
-        assert delivery is not None
         # Its dispatch has ended, and would be taken for done.
         if not context.gate.forget(delivery.id):
             raise RefusedError(f"{folder.name}: a worker is at it; try again in a moment")
@@ -96,7 +99,7 @@ def release(context: WorkerContext, id_or_part: str, ae_title: str | None = None
 
 def _view(folder: Path, settings: Settings) -> QuarantinedDelivery:
     found, delivery = read_quarantined(folder), _read(folder)
-    objection = _objection(folder, delivery, settings)
+    objection = _objection(folder, delivery, settings) if delivery else _UNREADABLE
     return QuarantinedDelivery(
         id=folder.name,
         reason=found.reason if found else objection or "not written down; it can be released",
@@ -115,11 +118,11 @@ def _read(folder: Path) -> Delivery | None:
 
 
 def _objection(
-    folder: Path, delivery: Delivery | None, settings: Settings, ae_title: str | None = None
+    folder: Path, delivery: Delivery, settings: Settings, ae_title: str | None = None
 ) -> str:
     """Why it cannot be released; empty where it can."""
-    if delivery is None or delivery.id != folder.name:
-        return f"its {DELIVERY_FILE} cannot be read"
+    if delivery.id != folder.name:
+        return _UNREADABLE
     title = ae_title or delivery.ae_title
     if settings.ae_title(title) is None:
         return f"the AE title {title!r} is not in the settings"

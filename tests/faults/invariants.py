@@ -74,7 +74,7 @@ class Bystander(threading.Thread):
         try:
             while not self._over.wait(0.2):
                 assert self._scu.echo() == 0
-        except Exception as failure:  # noqa: BLE001
+        except Exception as failure:  # noqa: BLE001 (raised by `finish`)
             self._failure = failure
 
     def finish(self) -> None:

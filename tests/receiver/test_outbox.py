@@ -21,7 +21,7 @@ class AnnounceError(Exception):
 
 def announcing(monkeypatch: pytest.MonkeyPatch, announce: Callable[[str, str], None]) -> None:
     module = ModuleType("shared.announce")
-    module.__dict__.update(AnnounceError=AnnounceError, connect=lambda settings: announce)
+    module.__dict__.update(AnnounceError=AnnounceError, connect=lambda url, settings: announce)
     monkeypatch.setitem(sys.modules, "shared.announce", module)
 
 

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from redis import Redis, RedisError
 from structlog.testing import capture_logs
 
@@ -18,7 +17,6 @@ from shared.registry.connection import connect as connect_redis
 from shared.registry.gate import Gate
 from shared.registry.step import Priority, Queue, Step, StepEnd
 from shared.settings import Settings
-from shared.settings.sections import Redis as RedisSection
 from shared.step_line import StepLine
 from tests.shared.registry.steps import LONG
 from tests.support.waiting import wait_for
@@ -42,10 +40,6 @@ def line(gate: Gate, redis_server: EmbeddedServer) -> StepLine:
 def messages(redis: Redis, queue: Queue) -> list[dict[str, Any]]:
     """What waits on a Celery queue, oldest first."""
     return [json.loads(text) for text in reversed(redis.lrange(queue, 0, -1))]
-
-
-def settings_with(url: str) -> Settings:
-    return Settings().model_copy(update={"redis": RedisSection(url=SecretStr(url))})
 
 
 def nowhere() -> str:
@@ -125,7 +119,7 @@ def test_a_gate_that_is_away_is_told_to_who_submits_and_logged_for_who_calls_up(
 def test_announcing_a_delivery_calls_up_its_dispatch_however_often(
     redis: Redis, gate: Gate, redis_server: EmbeddedServer
 ):
-    announce = connect(settings_with(redis_server.url))
+    announce = connect(redis_server.url, Settings())
     for _ in range(3):
         announce(DELIVERY, "low")
     (message,) = messages(redis, Queue.DISPATCH)
@@ -133,7 +127,7 @@ def test_announcing_a_delivery_calls_up_its_dispatch_however_often(
 
 
 def test_announcing_without_redis_fails_soon_and_says_so():
-    announce = connect(settings_with(nowhere()))
+    announce = connect(nowhere(), Settings())
     begun = time.monotonic()
     with pytest.raises(AnnounceError, match="ConnectionError"):
         announce(DELIVERY, "normal")

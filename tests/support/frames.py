@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from shared.upper_layer.dimse import StoreResponse
+from shared.upper_layer.events import MessageReceived
 from tests.support.scu import Scu
 
 MB = 1 << 20
@@ -17,7 +19,9 @@ def send_frames(scu: Scu, uid: str, size: int) -> None:
     frames = size // MB
     for number in range(frames):
         scu.data(1, frame(number), last=number == frames - 1)
-    assert getattr(scu.event(), "message").status == 0  # noqa: B009
+    response = scu.expect(MessageReceived).message
+    assert isinstance(response, StoreResponse)
+    assert response.status == 0
 
 
 def check_frames(file: Path, size: int) -> None:

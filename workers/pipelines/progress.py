@@ -28,8 +28,8 @@ class Progress:
 
     def tell(self) -> None:
         """Tells what is new, but not too often; to be called now and then."""
-        now = time.monotonic()
-        if self._latest != self._told and now - self._told_at >= _PERIOD:
-            self._told, self._told_at = self._latest, now
-            assert self._told is not None
-            self._tell(self._told)
+        now, latest = time.monotonic(), self._latest
+        if latest is None or latest == self._told or now - self._told_at < _PERIOD:
+            return
+        self._told, self._told_at = latest, now
+        self._tell(latest)
