@@ -9,15 +9,17 @@ from receiver.store import NOT_STORAGE, DataSet, PassedOver, begin_store
 from receiver.transaction import Transaction
 from shared.settings import Settings
 from shared.upper_layer.association import Acceptor
-from shared.upper_layer.dimse import (
+from shared.upper_layer.c_services import (
     CancelRequest,
     EchoRequest,
     EchoResponse,
+    StoreRequest,
+    StoreResponse,
+)
+from shared.upper_layer.dimse import (
     Message,
     Request,
     Response,
-    StoreRequest,
-    StoreResponse,
     UnsupportedRequest,
     UnsupportedResponse,
 )

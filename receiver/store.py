@@ -13,7 +13,8 @@ from shared import part10
 from shared.settings.sections import Dicom
 from shared.sop_classes import is_storage
 from shared.uid import is_uid
-from shared.upper_layer.dimse import Response, StoreRequest, StoreResponse
+from shared.upper_layer.c_services import StoreRequest, StoreResponse
+from shared.upper_layer.dimse import Response
 from shared.upper_layer.status import Status
 
 log = structlog.get_logger()

@@ -10,7 +10,8 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from shared.part10 import encode_head
-from shared.upper_layer.dimse import StoreRequest, encode_command
+from shared.upper_layer.c_services import StoreRequest
+from shared.upper_layer.dimse import encode_command
 from shared.upper_layer.writer import command_pdus, data_pdus
 
 CONTEXT_ID = 1

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from shared.upper_layer.association import Requestor
-from shared.upper_layer.dimse import StoreResponse
+from shared.upper_layer.c_services import StoreResponse
 from shared.upper_layer.events import AssociateAccepted, MessageReceived, ReleaseConfirmed
 from shared.upper_layer.pdu import AssociateRequest, ProposedContext
 from shared.upper_layer.user_information import UserInformation

@@ -13,7 +13,8 @@ import socket
 from struct import Struct
 
 from shared.upper_layer.association import Acceptor
-from shared.upper_layer.dimse import StoreResponse, encode_command
+from shared.upper_layer.c_services import StoreResponse
+from shared.upper_layer.dimse import encode_command
 from shared.upper_layer.events import AssociateRequested
 from shared.upper_layer.pdu import AnsweredContext, ContextResult, PduType, ReleaseResponse
 from shared.upper_layer.user_information import UserInformation

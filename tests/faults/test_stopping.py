@@ -5,7 +5,7 @@ import threading
 import time
 from pathlib import Path
 
-from shared.upper_layer.dimse import EchoRequest
+from shared.upper_layer.c_services import EchoRequest
 from shared.upper_layer.errors import LocalProtocolError
 from shared.upper_layer.events import Aborted, MessageReceived, ReleaseConfirmed
 from tests.faults.invariants import check_intact, content

@@ -12,15 +12,8 @@ from receiver.admission import Admitted
 from receiver.negotiation import answer
 from shared.settings.sections import AeTitleEntry, Dicom
 from shared.upper_layer.association import Acceptor, Association, Requestor
-from shared.upper_layer.dimse import (
-    EchoRequest,
-    EchoResponse,
-    Message,
-    StoreRequest,
-    StoreResponse,
-    UnsupportedRequest,
-    UnsupportedResponse,
-)
+from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
+from shared.upper_layer.dimse import Message, UnsupportedRequest, UnsupportedResponse
 from shared.upper_layer.errors import AbortReason, ProtocolError
 from shared.upper_layer.events import (
     Aborted,

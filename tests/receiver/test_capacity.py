@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from receiver.capacity import Capacity, Room, room
 from shared.settings.sections import Storage
 from shared.tree import StorageTree, Usage
-from shared.upper_layer.dimse import StoreResponse
+from shared.upper_layer.c_services import StoreResponse
 from shared.upper_layer.events import MessageReceived
 from tests.support.receivers import LocalReceiver, local_receiver
 from tests.support.samples import data_set

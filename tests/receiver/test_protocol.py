@@ -4,12 +4,8 @@ import struct
 
 import pytest
 
-from shared.upper_layer.dimse import (
-    CancelRequest,
-    StoreResponse,
-    UnsupportedRequest,
-    UnsupportedResponse,
-)
+from shared.upper_layer.c_services import CancelRequest, StoreResponse
+from shared.upper_layer.dimse import UnsupportedRequest, UnsupportedResponse
 from shared.upper_layer.events import AssociateRejected, MessageReceived
 from shared.upper_layer.pdu import ContextResult, ProposedContext
 from tests.support.receivers import LocalReceiver

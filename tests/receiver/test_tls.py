@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.upper_layer.dimse import EchoRequest
+from shared.upper_layer.c_services import EchoRequest
 from shared.upper_layer.events import Aborted, AssociateAccepted
 from tests.support.certificates import Hospital
 from tests.support.proxy import tcp4

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from shared.upper_layer.dimse import EchoRequest
+from shared.upper_layer.c_services import EchoRequest
 from shared.upper_layer.events import Aborted, Event, MessageReceived, ReleaseRequested
 from tests.workers.raw_scp import Connection
 

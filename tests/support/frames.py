@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.upper_layer.dimse import StoreResponse
+from shared.upper_layer.c_services import StoreResponse
 from shared.upper_layer.events import MessageReceived
 from tests.support.scu import Scu
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from shared.upper_layer.association import Requestor
-from shared.upper_layer.dimse import EchoRequest, EchoResponse, Request, StoreRequest, StoreResponse
+from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
+from shared.upper_layer.dimse import Request
 from shared.upper_layer.events import (
     Aborted,
     AssociateAccepted,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from shared.upper_layer.association import Acceptor
-from shared.upper_layer.dimse import EchoRequest, EchoResponse, StoreRequest, StoreResponse
+from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.events import (
     AssociateRequested,
     DataEnded,

@@ -15,7 +15,7 @@ from pynetdicom import AllStoragePresentationContexts
 
 from deploy.system import free_port
 from shared.part10 import FileMeta, read_file_meta
-from shared.upper_layer.dimse import StoreRequest
+from shared.upper_layer.c_services import StoreRequest
 from shared.upper_layer.events import Aborted, MessageReceived, ReleaseRequested
 from tests.support.destinations import storescp
 from tests.support.samples import (

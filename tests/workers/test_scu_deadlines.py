@@ -11,7 +11,7 @@ import pytest
 
 from shared.part10 import read_file_meta
 from shared.settings import Settings
-from shared.upper_layer.dimse import StoreRequest
+from shared.upper_layer.c_services import StoreRequest
 from shared.upper_layer.events import Aborted, AssociateRequested, MessageReceived
 from tests.support.samples import data_set
 from tests.workers.raw_scp import Connection, RawScp

@@ -11,15 +11,8 @@ from shared.certificate_files import CertificateFileError
 from shared.part10 import FileMeta
 from shared.sop_classes import VERIFICATION
 from shared.upper_layer.association import Requestor
-from shared.upper_layer.dimse import (
-    EchoRequest,
-    EchoResponse,
-    Message,
-    Request,
-    Response,
-    StoreRequest,
-    StoreResponse,
-)
+from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
+from shared.upper_layer.dimse import Message, Request, Response
 from shared.upper_layer.errors import AbortSource, ProtocolError
 from shared.upper_layer.events import (
     Aborted,

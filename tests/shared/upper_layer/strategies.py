@@ -5,15 +5,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from shared.upper_layer.dimse import (
+from shared.upper_layer.c_services import (
     CancelRequest,
     EchoRequest,
     EchoResponse,
     StoreRequest,
     StoreResponse,
-    UnsupportedRequest,
-    UnsupportedResponse,
 )
+from shared.upper_layer.dimse import UnsupportedRequest, UnsupportedResponse
 from shared.upper_layer.n_services import (
     ActionRequest,
     ActionResponse,

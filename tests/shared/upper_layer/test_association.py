@@ -9,7 +9,7 @@ from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
 from pynetdicom.pdu import P_DATA_TF
 
 from shared.upper_layer.association import Acceptor, Requestor
-from shared.upper_layer.dimse import EchoRequest, EchoResponse, StoreRequest, StoreResponse
+from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.errors import AbortReason, LocalProtocolError, ProtocolError
 from shared.upper_layer.events import (
     Aborted,

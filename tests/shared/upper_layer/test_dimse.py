@@ -9,10 +9,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import decode as decode_dataset
 from pynetdicom.dsutils import encode as encode_dataset
 
+from shared.upper_layer.c_services import EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.dimse import (
-    EchoResponse,
-    StoreRequest,
-    StoreResponse,
     UnsupportedRequest,
     UnsupportedResponse,
     decode_command,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.upper_layer.association import Acceptor
-from shared.upper_layer.dimse import EchoRequest, StoreRequest, UnsupportedRequest, encode_command
+from shared.upper_layer.c_services import EchoRequest, StoreRequest
+from shared.upper_layer.dimse import UnsupportedRequest, encode_command
 from shared.upper_layer.errors import AbortReason, ProtocolError
 from shared.upper_layer.events import (
     AssociateRequested,
