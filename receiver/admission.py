@@ -11,7 +11,7 @@ from shared.settings.fields import caller_matches
 from shared.settings.sections import AeTitleEntry, Receiver
 from shared.settings.tls import Tls
 from shared.sop_classes import is_storage
-from shared.upper_layer.pdu import APPLICATION_CONTEXT, AssociateRequest
+from shared.upper_layer.associate import APPLICATION_CONTEXT, AssociateRequest
 
 _PROTOCOL_VERSION_1: Final = 1  # bit 0; the other bits are not tested (PS3.8 table 9-11)
 

@@ -21,10 +21,11 @@ from receiver.transaction import Transaction
 from shared.ended_association import EndedAssociation
 from shared.ids import new_id
 from shared.settings.sections import AeTitleEntry
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Acceptor
 from shared.upper_layer.errors import ProtocolError
 from shared.upper_layer.events import Aborted, AssociateRequested, Event, ReleaseRequested
-from shared.upper_layer.pdu import Abort, AssociateRequest
+from shared.upper_layer.pdu import Abort
 from shared.upper_layer.state import State
 
 log = structlog.get_logger()

@@ -8,6 +8,7 @@ from receiver.services import Services
 from receiver.store import NOT_STORAGE, DataSet, PassedOver, begin_store
 from receiver.transaction import Transaction
 from shared.settings import Settings
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Acceptor
 from shared.upper_layer.c_services import (
     CancelRequest,
@@ -26,7 +27,6 @@ from shared.upper_layer.dimse import (
 from shared.upper_layer.errors import AbortReason, ProtocolError
 from shared.upper_layer.events import DataEnded, DataFragment, Event, MessageReceived
 from shared.upper_layer.n_services import ActionRequest, EventReportRequest
-from shared.upper_layer.pdu import AssociateRequest
 from shared.upper_layer.status import Status
 
 

@@ -3,8 +3,9 @@
 from receiver.admission import Admitted
 from shared.settings.sections import Dicom
 from shared.sop_classes import STORAGE_COMMITMENT, VERIFICATION, is_storage
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.negotiation import answer_contexts, answer_roles
-from shared.upper_layer.pdu import AnsweredContext, AssociateRequest
+from shared.upper_layer.presentation_context import AnsweredContext
 from shared.upper_layer.user_information import UserInformation
 
 

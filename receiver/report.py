@@ -5,8 +5,8 @@ import structlog
 from shared.commitment.report import Report
 from shared.settings.sections import Dicom
 from shared.tree import StorageTree
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.n_services import EventReportRequest, EventReportResponse
-from shared.upper_layer.pdu import AssociateRequest
 from shared.upper_layer.status import Status
 
 _LONGEST = 16 << 20  # bytes, for far over 100,000 instances

@@ -11,6 +11,7 @@ may be sent, and what is received is ignored.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from shared.upper_layer.associate import AssociateAccept, AssociateRequest
 from shared.upper_layer.dimse import Message, Request, Response, encode_command
 from shared.upper_layer.errors import AbortReason, AbortSource, LocalProtocolError, ProtocolError
 from shared.upper_layer.events import (
@@ -25,16 +26,13 @@ from shared.upper_layer.events import (
 from shared.upper_layer.message import MessageReader
 from shared.upper_layer.pdu import (
     Abort,
-    AnsweredContext,
-    AssociateAccept,
     AssociateReject,
-    AssociateRequest,
-    ContextResult,
     ControlPdu,
-    PduType,
     ReleaseRequest,
     ReleaseResponse,
 )
+from shared.upper_layer.pdu_header import PduType
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult
 from shared.upper_layer.reader import PduReader, PdvPart
 from shared.upper_layer.state import ACCEPTOR, REQUESTOR, Role, State, StateMachine
 from shared.upper_layer.user_information import UserInformation

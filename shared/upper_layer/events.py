@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from shared.upper_layer.associate import AssociateAccept, AssociateRequest
 from shared.upper_layer.dimse import Message
-from shared.upper_layer.pdu import AssociateAccept, AssociateReject, AssociateRequest
+from shared.upper_layer.pdu import AssociateReject
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from shared.upper_layer.pdu import AnsweredContext, ContextResult, ProposedContext
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult, ProposedContext
 from shared.upper_layer.user_information import RoleSelection
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"

@@ -10,11 +10,11 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from shared.upper_layer.errors import AbortReason, ProtocolError
-from shared.upper_layer.pdu import DECODERS, ControlPdu, PduType
+from shared.upper_layer.pdu import DECODERS, ControlPdu
+from shared.upper_layer.pdu_header import PDU_HEADER, PduType
 
 MAX_CONTROL_PDU: Final = 1 << 20
 
-_PDU_HEADER = Struct(">BxL")
 _PDV_HEADER = Struct(">LBB")  # item length, presentation context id, message control header
 _DATA_HEADERS = Struct(">BxLLBB")  # of a P-DATA-TF and of its first presentation data value
 _PDU_TYPES: Final = {int(each): each for each in PduType}
@@ -81,10 +81,10 @@ class PduReader:
                     continue
                 if not self._gathered:
                     self.pdus_begun += 1
-                view = self._gather(view, _PDU_HEADER.size)
+                view = self._gather(view, PDU_HEADER.size)
                 self._check_type(self._gathered[0])
-                if len(self._gathered) == _PDU_HEADER.size:
-                    _, length = _PDU_HEADER.unpack(self._gathered)
+                if len(self._gathered) == PDU_HEADER.size:
+                    _, length = PDU_HEADER.unpack(self._gathered)
                     self._begin_pdu(length)
             elif self._next is _Next.PDV_HEADER:
                 view = self._gather(view, _PDV_HEADER.size)

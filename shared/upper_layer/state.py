@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from shared.upper_layer.errors import AbortReason, LocalProtocolError, ProtocolError
-from shared.upper_layer.pdu import PduType
+from shared.upper_layer.pdu_header import PduType
 
 
 class State(Enum):

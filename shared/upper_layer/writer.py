@@ -4,7 +4,7 @@ from struct import Struct
 from typing import Final
 
 from shared.upper_layer.errors import ProtocolError
-from shared.upper_layer.pdu import PduType
+from shared.upper_layer.pdu_header import PduType
 
 MAX_PDU_LENGTH: Final = 131072  # the longest that we send, whatever the peer would take
 

@@ -14,10 +14,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Requestor
 from shared.upper_layer.c_services import StoreResponse
 from shared.upper_layer.events import AssociateAccepted, MessageReceived, ReleaseConfirmed
-from shared.upper_layer.pdu import AssociateRequest, ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 from shared.upper_layer.user_information import UserInformation
 from tests.bench.bare_loop import ANSWER, END
 from tests.bench.instances import CONTEXT_ID, CT, MR, TRANSFER_SYNTAX, Kind, Messages

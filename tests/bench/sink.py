@@ -16,7 +16,9 @@ from shared.upper_layer.association import Acceptor
 from shared.upper_layer.c_services import StoreResponse
 from shared.upper_layer.dimse import encode_command
 from shared.upper_layer.events import AssociateRequested
-from shared.upper_layer.pdu import AnsweredContext, ContextResult, PduType, ReleaseResponse
+from shared.upper_layer.pdu import ReleaseResponse
+from shared.upper_layer.pdu_header import PduType
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult
 from shared.upper_layer.user_information import UserInformation
 from shared.upper_layer.writer import command_pdus
 

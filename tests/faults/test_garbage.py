@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.c_services import EchoRequest, StoreRequest
 from shared.upper_layer.dimse import encode_command
-from shared.upper_layer.pdu import AssociateRequest, ReleaseRequest
+from shared.upper_layer.pdu import ReleaseRequest
 from shared.upper_layer.user_information import UserInformation
 from shared.upper_layer.writer import command_pdus, data_pdus
 from tests.faults.invariants import committed, content, uids

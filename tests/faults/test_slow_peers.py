@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.upper_layer.pdu import AssociateRequest
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.user_information import UserInformation
 from tests.faults.invariants import committed, content
 from tests.support.receivers import ReceiverProcess

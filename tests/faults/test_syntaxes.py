@@ -7,7 +7,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from shared.part10 import read_file_meta
 from shared.sop_classes import is_storage
-from shared.upper_layer.pdu import ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 from tests.faults.invariants import check_whole
 from tests.support.receivers import ReceiverProcess
 from tests.support.samples import CT, EXPLICIT, bundled_samples, data_set_of

@@ -11,6 +11,7 @@ from typing import Final
 from receiver.admission import Admitted
 from receiver.negotiation import answer
 from shared.settings.sections import AeTitleEntry, Dicom
+from shared.upper_layer.associate import AssociateAccept, AssociateRequest
 from shared.upper_layer.association import Acceptor, Association, Requestor
 from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.dimse import Message, UnsupportedRequest, UnsupportedResponse
@@ -27,7 +28,7 @@ from shared.upper_layer.events import (
     ReleaseRequested,
 )
 from shared.upper_layer.n_services import ActionRequest, EventReportRequest, EventReportResponse
-from shared.upper_layer.pdu import AssociateAccept, AssociateRequest, ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 from shared.upper_layer.state import State
 from shared.upper_layer.user_information import UserInformation
 

@@ -9,15 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.dimse import encode_command
 from shared.upper_layer.events import ReleaseRequested
-from shared.upper_layer.pdu import (
-    Abort,
-    AssociateReject,
-    AssociateRequest,
-    ReleaseRequest,
-    ReleaseResponse,
-)
+from shared.upper_layer.pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
 from shared.upper_layer.user_information import RoleSelection, UserInformation
 from shared.upper_layer.writer import command_pdus, data_pdus
 from tests.fuzz import target

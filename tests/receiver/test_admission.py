@@ -17,7 +17,8 @@ from receiver.admission import (
     admit,
 )
 from shared.settings import Settings
-from shared.upper_layer.pdu import AssociateRequest, ProposedContext
+from shared.upper_layer.associate import AssociateRequest
+from shared.upper_layer.presentation_context import ProposedContext
 from shared.upper_layer.user_information import UserInformation
 from tests.support.receivers import LocalReceiver, local_receiver, settings_for
 from tests.support.samples import EXPLICIT

@@ -7,7 +7,7 @@ import pytest
 from shared.upper_layer.c_services import CancelRequest, StoreResponse
 from shared.upper_layer.dimse import UnsupportedRequest, UnsupportedResponse
 from shared.upper_layer.events import AssociateRejected, MessageReceived
-from shared.upper_layer.pdu import ContextResult, ProposedContext
+from shared.upper_layer.presentation_context import ContextResult, ProposedContext
 from tests.support.receivers import LocalReceiver
 from tests.support.samples import CT, EXPLICIT, IMPLICIT, WORKLIST, data_set
 from tests.support.scu import STORAGE_CONTEXT

@@ -18,7 +18,7 @@ from shared.upper_layer.n_services import (
     EventReportRequest,
     EventReportResponse,
 )
-from shared.upper_layer.pdu import ContextResult, ProposedContext
+from shared.upper_layer.presentation_context import ContextResult, ProposedContext
 from shared.upper_layer.user_information import RoleSelection
 from tests.support.receivers import LocalReceiver, local_receiver
 from tests.support.samples import CT, IMPLICIT, data_set

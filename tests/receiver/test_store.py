@@ -7,7 +7,7 @@ import pytest
 from receiver.store import IGNORED, NO_ROOM, NOT_A_UID, NOT_STORAGE, judge
 from shared.part10 import read_file_meta
 from shared.upper_layer.c_services import StoreRequest
-from shared.upper_layer.pdu import ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 from tests.support.receivers import LocalReceiver, local_receiver, receiver_process
 from tests.support.samples import (
     CT,

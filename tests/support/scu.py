@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import TypeVar
 
+from shared.upper_layer.associate import AssociateAccept, AssociateRequest
 from shared.upper_layer.association import Requestor
 from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.dimse import Request
@@ -17,7 +18,7 @@ from shared.upper_layer.events import (
     MessageReceived,
     ReleaseConfirmed,
 )
-from shared.upper_layer.pdu import AssociateAccept, AssociateRequest, ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 from shared.upper_layer.user_information import RoleSelection, UserInformation
 from tests.support.samples import CT, EXPLICIT, VERIFICATION
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Acceptor
 from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.events import (
@@ -17,7 +18,7 @@ from shared.upper_layer.events import (
     MessageReceived,
     ReleaseRequested,
 )
-from shared.upper_layer.pdu import AnsweredContext, AssociateRequest, ContextResult
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult
 from shared.upper_layer.user_information import UserInformation
 
 _Event = TypeVar("_Event", bound=Event)

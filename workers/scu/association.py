@@ -10,6 +10,7 @@ from pathlib import Path
 from shared.certificate_files import CertificateFileError
 from shared.part10 import FileMeta
 from shared.sop_classes import VERIFICATION
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Requestor
 from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.dimse import Message, Request, Response
@@ -22,7 +23,8 @@ from shared.upper_layer.events import (
     MessageReceived,
     ReleaseConfirmed,
 )
-from shared.upper_layer.pdu import Abort, AssociateRequest, ProposedContext
+from shared.upper_layer.pdu import Abort
+from shared.upper_layer.presentation_context import ProposedContext
 from shared.upper_layer.state import State
 from shared.upper_layer.user_information import UserInformation
 from workers.scu.content import Content

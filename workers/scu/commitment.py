@@ -11,7 +11,7 @@ from shared.upper_layer.n_services import (
     EventReportRequest,
     EventReportResponse,
 )
-from shared.upper_layer.pdu import ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 from workers.scu.association import ScuAssociation
 from workers.scu.contexts import IMPLICIT_VR_LITTLE_ENDIAN
 from workers.scu.errors import AssociationLostError, SilentError

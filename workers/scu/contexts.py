@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from shared.part10 import FileMeta
 from shared.sop_classes import VERIFICATION
-from shared.upper_layer.pdu import ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 MAX_CONTEXTS = 128  # odd ids from 1 to 255, PS3.8 9.3.2.2

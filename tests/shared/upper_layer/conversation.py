@@ -1,10 +1,11 @@
 """Both sides of an association, brought to where a test begins."""
 
+from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Acceptor, Requestor
 from shared.upper_layer.errors import ProtocolError
 from shared.upper_layer.events import DataFragment
 from shared.upper_layer.negotiation import answer_contexts
-from shared.upper_layer.pdu import AssociateRequest, ProposedContext
+from shared.upper_layer.presentation_context import ProposedContext
 from shared.upper_layer.user_information import UserInformation
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from shared.upper_layer.associate import AssociateAccept, AssociateRequest
 from shared.upper_layer.c_services import (
     CancelRequest,
     EchoRequest,
@@ -19,15 +20,8 @@ from shared.upper_layer.n_services import (
     EventReportRequest,
     EventReportResponse,
 )
-from shared.upper_layer.pdu import (
-    Abort,
-    AnsweredContext,
-    AssociateAccept,
-    AssociateReject,
-    AssociateRequest,
-    ContextResult,
-    ProposedContext,
-)
+from shared.upper_layer.pdu import Abort, AssociateReject
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult, ProposedContext
 from shared.upper_layer.user_information import (
     CommonExtendedNegotiation,
     ExtendedNegotiation,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
 from pynetdicom.pdu import P_DATA_TF
 
+from shared.upper_layer.associate import AssociateAccept
 from shared.upper_layer.association import Acceptor, Requestor
 from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.errors import AbortReason, LocalProtocolError, ProtocolError
@@ -22,12 +23,8 @@ from shared.upper_layer.events import (
     ReleaseConfirmed,
     ReleaseRequested,
 )
-from shared.upper_layer.pdu import (
-    AnsweredContext,
-    AssociateAccept,
-    AssociateReject,
-    ContextResult,
-)
+from shared.upper_layer.pdu import AssociateReject
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult
 from shared.upper_layer.state import State
 from shared.upper_layer.status import Status
 from shared.upper_layer.user_information import UserInformation

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.upper_layer.negotiation import answer_contexts, answer_roles
-from shared.upper_layer.pdu import AnsweredContext, ContextResult, ProposedContext
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult, ProposedContext
 from shared.upper_layer.user_information import RoleSelection
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

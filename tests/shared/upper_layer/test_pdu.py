@@ -7,19 +7,11 @@ import pytest
 from hypothesis import given
 from pynetdicom import pdu as oracle
 
+from shared.upper_layer.associate import AssociateAccept, AssociateRequest
 from shared.upper_layer.errors import AbortReason, LocalProtocolError, ProtocolError
 from shared.upper_layer.items import encode_item
-from shared.upper_layer.pdu import (
-    Abort,
-    AnsweredContext,
-    AssociateAccept,
-    AssociateReject,
-    AssociateRequest,
-    ContextResult,
-    ProposedContext,
-    ReleaseRequest,
-    ReleaseResponse,
-)
+from shared.upper_layer.pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
+from shared.upper_layer.presentation_context import AnsweredContext, ContextResult, ProposedContext
 from shared.upper_layer.user_information import UserInformation
 
 from . import strategies

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.upper_layer.errors import AbortReason, LocalProtocolError, ProtocolError
-from shared.upper_layer.pdu import PduType
+from shared.upper_layer.pdu_header import PduType
 from shared.upper_layer.state import ACCEPTOR, REQUESTOR, State, StateMachine
 
 ROLES = pytest.mark.parametrize("role", [ACCEPTOR, REQUESTOR], ids=["acceptor", "requestor"])
