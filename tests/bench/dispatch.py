@@ -23,7 +23,7 @@ def measure(folder: Path) -> str:
     waits = []
     with (
         gateway(folder, pipelines={"keep": {"kind": "forward"}}) as us,
-        us.redis.monitor() as monitor,  # type: ignore[no-untyped-call]
+        us.redis.monitor() as monitor,
     ):
         time.sleep(_SETTLE)
         for number in range(_WARM_UP + _RELEASES):
@@ -58,7 +58,7 @@ def _dispatch_started(monitor: Monitor) -> float:
     """When the next dispatch step is said to run, by the clock of Redis, which is ours."""
     step = ""
     while True:
-        said = monitor.next_command()  # type: ignore[no-untyped-call]
+        said = monitor.next_command()
         match said["command"].split():
             case ["HSET", key, "queue", "dispatch", *_] if key.startswith(keys.STEP):
                 step = key

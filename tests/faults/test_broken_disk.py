@@ -20,7 +20,7 @@ def receiver_on(
     folder: Path, watched: Callable[..., object] = watched_receiver, **sections: object
 ) -> Iterator[ReceiverProcess]:
     log = folder.with_name("receiver.log")
-    with watched(folder / "storage_root", log=log, **sections) as receiver:  # type: ignore[attr-defined]
+    with watched(folder / "storage_root", log=log, **sections) as receiver:
         yield receiver
 
 
@@ -132,7 +132,7 @@ def test_a_disk_that_breaks_refuses_instances_and_never_confirms_a_release(
             begin(scu, "1.2.4", content("1.2.4", 4 * MB))
             breaks(disk)
             scu.data(1, content("1.2.4", 4 * MB)[2 * MB :])
-            response = scu.event().message  # type: ignore[union-attr]
+            response = scu.event().message
             assert (response.status, response.error_comment) == (
                 0xA700,
                 f"Out of resources: {words}",

@@ -79,7 +79,7 @@ def test_unset_the_reserves_release_is_a_tenth_higher() -> None:
 )
 def test_a_release_mark_on_the_wrong_side_is_a_fault(values: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="must not be"):
-        Storage(**values)  # type: ignore[arg-type]
+        Storage(**values)
 
 
 def test_a_moment_in_which_the_storage_cannot_be_read_does_not_move_the_mark(

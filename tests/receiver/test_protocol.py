@@ -82,7 +82,7 @@ def test_an_operation_that_is_not_spoken_is_answered_0211_after_its_data_set(
 
 def test_a_response_from_a_requestor_is_a_breach(receiver: LocalReceiver) -> None:
     with receiver.associated() as scu:
-        scu.command(1, StoreResponse(1, CT, "1.2", 0))  # type: ignore[arg-type]
+        scu.command(1, StoreResponse(1, CT, "1.2", 0))
         assert scu.aborted() == (2, 5)
 
 

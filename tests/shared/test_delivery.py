@@ -71,4 +71,4 @@ def test_a_newer_versions_keys_are_passed_over(tmp_path: Path):
 
 def test_a_record_cannot_be_changed():
     with pytest.raises(ValidationError):
-        DELIVERY.ignored = 9  # type: ignore[misc]
+        DELIVERY.ignored = 9

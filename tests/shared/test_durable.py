@@ -51,7 +51,7 @@ def test_after_a_fault_the_old_file_stands(
         elif fault == "rename":
             patch.setattr(Path, "rename", fail)
         with pytest.raises((OSError, TypeError)):
-            durable.write_file(path, "no bytes" if fault == "write" else b"new")  # type: ignore[arg-type]
+            durable.write_file(path, "no bytes" if fault == "write" else b"new")
     assert path.read_bytes() == b"old"
     durable.write_file(path, b"new")  # what was left aside is in nobody's way
     assert path.read_bytes() == b"new"

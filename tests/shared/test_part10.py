@@ -157,7 +157,7 @@ def _pydicoms_meta(path: Path) -> tuple[str, str, str] | None:
             "TransferSyntaxUID",
         )
     )
-    return found if all(found) else None  # type: ignore[return-value]
+    return found if all(found) else None
 
 
 @in_files

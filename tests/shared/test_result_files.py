@@ -55,7 +55,7 @@ def test_what_is_named_as_an_instance_must_be_one(folder: Path) -> None:
         (os.mkfifo, "it is no regular file"),
     ],
 )
-def test_an_instance_that_leads_elsewhere_is_none(folder: Path, make, what: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_instance_that_leads_elsewhere_is_none(folder: Path, make, what: str) -> None:
     make(folder / "1.2.3.4.5.dcm")
     assert told(folder) == [("1.2.3.4.5.dcm", what)]
 

@@ -85,7 +85,7 @@ class Scu:
 
     def rejection(self, **request: object) -> tuple[int, int, int]:
         """The codes of the A-ASSOCIATE-RJ that a request meets, after which nothing comes."""
-        answer = self.request(**request)  # type: ignore[arg-type]
+        answer = self.request(**request)
         assert isinstance(answer, AssociateRejected), answer
         assert self.rest() == b""
         return answer.reject.result, answer.reject.source, answer.reject.reason

@@ -203,7 +203,7 @@ def asked(redis: Redis, filters: dict[str, Any]) -> tuple[list[JobView], int, in
 
 
 def _counts(redis: Redis) -> tuple[int, int]:
-    calls: dict[str, Any] = redis.info("commandstats")  # type: ignore[assignment]
-    traffic: dict[str, Any] = redis.info("stats")  # type: ignore[assignment]
+    calls: dict[str, Any] = redis.info("commandstats")
+    traffic: dict[str, Any] = redis.info("stats")
     ours = (each["calls"] for name, each in calls.items() if name != "cmdstat_info")
     return sum(ours), traffic["total_net_output_bytes"]

@@ -56,14 +56,14 @@ def test_every_list_is_newest_first_whatever_moved_last(
         records.create(job(name, age=age), JobState.QUEUED, "dispatched")
     for name in ("new", "old", "middle"):
         records.move(name, JobState.RUNNING, "started")
-    assert ids(list_jobs(redis, **filters)) == ["new", "middle", "old"]  # type: ignore[arg-type]
+    assert ids(list_jobs(redis, **filters)) == ["new", "middle", "old"]
 
 
 @pytest.mark.parametrize("filters", FILTERS)
 def test_a_limit_keeps_the_newest(redis: Redis, records: JobRecords, filters: dict[str, object]):
     for age in (5, 1, 9, 3, 7):
         records.create(job(f"age-{age}", age=age), JobState.RUNNING, "found on disk")
-    found = list_jobs(redis, **filters, limit=2)  # type: ignore[arg-type]
+    found = list_jobs(redis, **filters, limit=2)
     assert ids(found) == ["age-1", "age-3"]
 
 
