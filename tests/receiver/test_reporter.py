@@ -4,6 +4,7 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
 from redis import Redis
 
 from deploy.embedded_server import EmbeddedServer
@@ -16,6 +17,11 @@ from tests.support.receivers import local_receiver, settings_for
 from tests.support.samples import data_set
 from tests.support.scu import ECHO_CONTEXT
 from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def _beats_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.registry.receivers.PERIOD", 0.1)
 
 
 def test_who_sent_what_and_who_was_refused_is_remembered(
@@ -42,6 +48,7 @@ def test_who_sent_what_and_who_was_refused_is_remembered(
     assert "service user" in aborted.reason
 
 
+@pytest.mark.usefixtures("_beats_often")
 def test_a_receiver_says_that_it_lives_and_what_it_does_until_it_stops(
     tmp_path: Path, redis: Redis, redis_server: EmbeddedServer
 ) -> None:
@@ -66,7 +73,11 @@ def test_several_receivers_know_nothing_of_each_other(
         assert {state.port for state in receivers(redis)} == {one.port, two.port}
 
 
-def test_with_redis_silent_no_association_is_delayed_or_fails(tmp_path: Path) -> None:
+def test_with_redis_silent_no_association_is_delayed_or_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("outbox", "reporter"):  # what they have cannot be told, however long they wait
+        monkeypatch.setattr(f"receiver.{module}._LAST_WAIT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, answers nothing
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
         with local_receiver(tmp_path, redis={"url": url}) as receiver:
@@ -79,6 +90,7 @@ def test_with_redis_silent_no_association_is_delayed_or_fails(tmp_path: Path) ->
     assert len(receiver.committed()) == 50
 
 
+@pytest.mark.usefixtures("_beats_often")
 def test_what_ended_while_redis_was_away_is_told_when_it_is_back(
     tmp_path: Path,
 ) -> None:
