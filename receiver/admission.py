@@ -8,7 +8,7 @@ from receiver.certificate_names import allows
 from shared import ae_title
 from shared.settings import Settings
 from shared.settings.fields import caller_matches
-from shared.settings.sections import AeTitleEntry, Receiver
+from shared.settings.receiving import AeTitleEntry, Receiver
 from shared.settings.tls import Tls
 from shared.sop_classes import is_storage
 from shared.upper_layer.associate import APPLICATION_CONTEXT, AssociateRequest

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from receiver.capacity import Capacity
 from shared.settings.fields import format_size
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 
 
 def over_limit(instance: int, association: int, settings: Receiver) -> str:

@@ -20,7 +20,7 @@ from receiver.services import Services
 from receiver.transaction import Transaction
 from shared.ended_association import EndedAssociation
 from shared.ids import new_id
-from shared.settings.sections import AeTitleEntry
+from shared.settings.receiving import AeTitleEntry
 from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Acceptor
 from shared.upper_layer.errors import ProtocolError

@@ -3,7 +3,7 @@
 import ssl
 
 from shared.certificate_files import load_own, load_trusted, restricted
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 from shared.settings.tls import Tls
 
 _SECTION = "receiver.tls"

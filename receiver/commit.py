@@ -5,7 +5,8 @@ from typing import Literal
 from receiver.transaction import Transaction
 from shared import durable
 from shared.delivery import ABORTED_FILE, DELIVERY_FILE
-from shared.settings.sections import AeTitleEntry, Storage
+from shared.settings.receiving import AeTitleEntry
+from shared.settings.sections import Storage
 from shared.tree import StorageTree
 
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from receiver.connection import Connection
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 
 
 class TooManyConnectionsError(Exception):

@@ -16,7 +16,7 @@ from receiver.connection import (
 from receiver.connections import Connections
 from receiver.patience import Limit
 from receiver.proxy_header import PREFIX_SIZE, ProxyHeaderError, rest_length, source_address
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 
 log = structlog.get_logger()
 

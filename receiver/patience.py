@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 
 
 class Limit(NamedTuple):

@@ -7,7 +7,7 @@ import structlog
 from shared.delivery import Association
 from shared.ended_association import EndedAssociation
 from shared.settings import Settings
-from shared.settings.sections import AeTitleEntry
+from shared.settings.receiving import AeTitleEntry
 from shared.upper_layer.associate import AssociateRequest
 
 _MAX_VERSION_NAME = 16  # of an implementation (PS3.7 D.3.3.2)

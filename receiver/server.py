@@ -13,7 +13,7 @@ from receiver.connections import Connections, TooManyConnectionsError
 from receiver.opening import Opening
 from receiver.services import Services
 from receiver.watchdog import Watchdog
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 
 _BACKLOG = 1024
 _SHORT_OF_SOMETHING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}

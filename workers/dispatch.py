@@ -11,7 +11,7 @@ from shared.job import Job
 from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
 from shared.quarantine import quarantine
-from shared.settings.sections import AeTitleEntry
+from shared.settings.receiving import AeTitleEntry
 from workers.advance import advance
 from workers.context import WorkerContext
 from workers.dispatched import DISPATCHED_FILE, Dispatched, is_dispatched, read_dispatched

@@ -11,7 +11,7 @@ from shared.ids import derived_id
 from shared.job import Job
 from shared.marks import Marks
 from shared.settings import Settings
-from shared.settings.sections import AeTitleEntry
+from shared.settings.receiving import AeTitleEntry
 from shared.study import series_hash, study_hash
 from workers.choosing import choose
 from workers.headers import Headers, read_headers

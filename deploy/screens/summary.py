@@ -12,7 +12,7 @@ from deploy.screens.tables import facts, table, text
 from deploy.screens.words import size
 from shared.settings import Settings
 from shared.settings.fields import format_duration, is_loopback
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 from shared.tree import StorageTree, Usage
 
 GB = 10**9

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from shared.settings.sections import AeTitleEntry, PipelineSection, Receiver
+from shared.settings.receiving import AeTitleEntry, Receiver
+from shared.settings.sections import PipelineSection
 from shared.settings.when import When
 
 

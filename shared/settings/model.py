@@ -12,14 +12,13 @@ from shared.settings.dead_conditions import dead_conditions
 from shared.settings.fields import Name, is_loopback
 from shared.settings.flower import Flower
 from shared.settings.pipeline_kinds import Pipeline
+from shared.settings.receiving import AeTitleEntry, Receiver
 from shared.settings.sections import (
-    AeTitleEntry,
     Destination,
     Dicom,
     Exporter,
     ForwardPipeline,
     Log,
-    Receiver,
     Redis,
     Storage,
     Workers,

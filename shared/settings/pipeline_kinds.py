@@ -17,12 +17,7 @@ from pydantic import (
 )
 
 from shared.settings.fields import Seconds
-from shared.settings.sections import (
-    HOUR,
-    CommandPipeline,
-    ForwardPipeline,
-    PipelineSection,
-)
+from shared.settings.sections import HOUR, CommandPipeline, ForwardPipeline, PipelineSection
 from shared.settings.tls import ClientTls
 
 ENTRY_POINTS = "penstock.pipelines"

@@ -9,17 +9,15 @@ import pytest
 from shared.settings import Settings, load
 from shared.settings.flower import Flower, Login
 from shared.settings.pipeline_kinds import CeleryPipeline, WebhookPipeline
+from shared.settings.receiving import AeTitleEntry, Http, Receiver
 from shared.settings.section import Section
 from shared.settings.sections import (
-    AeTitleEntry,
     CommandPipeline,
     Destination,
     Dicom,
     Exporter,
     ForwardPipeline,
-    Http,
     Log,
-    Receiver,
     Redis,
     Storage,
     Workers,

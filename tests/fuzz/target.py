@@ -10,7 +10,8 @@ from typing import Final
 
 from receiver.admission import Admitted
 from receiver.negotiation import answer
-from shared.settings.sections import AeTitleEntry, Dicom
+from shared.settings.receiving import AeTitleEntry
+from shared.settings.sections import Dicom
 from shared.upper_layer.associate import AssociateAccept, AssociateRequest
 from shared.upper_layer.association import Acceptor, Association, Requestor
 from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse

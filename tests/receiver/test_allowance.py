@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from receiver.allowance import over_limit
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 from tests.support.receivers import local_receiver
 from tests.support.samples import data_set
 

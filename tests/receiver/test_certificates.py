@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from receiver.certificates import Certificates
 from shared.certificate_files import CertificateFileError
 from shared.settings.load import load
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 from shared.settings.tls import Tls
 from tests.support.certificates import Hospital, openssl
 

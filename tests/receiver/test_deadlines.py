@@ -9,7 +9,7 @@ import pytest
 from receiver.connection import Connection, ConnectionLostError
 from receiver.patience import Patience
 from receiver.watchdog import Watchdog
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 from shared.upper_layer.events import ReleaseConfirmed
 from tests.support.receivers import local_receiver
 from tests.support.samples import data_set

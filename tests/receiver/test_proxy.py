@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from receiver.opening import is_proxy
-from shared.settings.sections import Receiver
+from shared.settings.receiving import Receiver
 from tests.support.proxy import local, tcp4, tcp6
 from tests.support.receivers import LocalReceiver, local_receiver
 from tests.support.scu import Scu
