@@ -74,7 +74,7 @@ def _run(section: CommandPipeline, run: AttemptRun) -> AttemptEnd:
         with program:
             ended_by_us = _watch(section, run, program)
     finally:
-        if ended_by_us:
+        if ended_by_us or program.returncode:  # which may be the end of a client alone
             _cancel(section, run.job.id, run.attempt)
         end_leftovers(run.job.id)
     if ended_by_us:

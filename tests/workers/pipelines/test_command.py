@@ -360,12 +360,14 @@ def test_the_cancel_command_is_run_when_the_worker_stops(site: Site, trial: Tria
     assert trial.left("cancelled") == ""
 
 
-@pytest.mark.parametrize("code", [0, 1])
-def test_the_cancel_command_is_not_run_for_a_program_that_ended_itself(
-    trial: Trial, code: int
+@pytest.mark.parametrize(
+    ("end", "cancelled"), [("exit 0", False), ("exit 1", True), ("kill -9 $$", True)]
+)
+def test_the_cancel_command_is_not_run_for_a_program_that_ended_well_by_itself(
+    trial: Trial, end: str, cancelled: bool
 ) -> None:
-    trial.shell(f"exit {code}", cancel_command=("touch", "cancelled"))
-    assert not (trial.attempt.work / "cancelled").exists()
+    trial.shell(end, cancel_command=("touch", "cancelled"))
+    assert (trial.attempt.work / "cancelled").exists() == cancelled
 
 
 @pytest.mark.parametrize("cancel", [("false",), ("/no/such/program",)])
