@@ -1,5 +1,6 @@
 """What is left of an attempt when its program is through: a result, if it can be exported."""
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -39,11 +40,9 @@ def judged(
         end = _changed(job, folder, "while it ran") or end
     if isinstance(end, Succeeded) and folder.path / end.folder != folder.input:
         end = _with_result(folder, attempt, end)
-    if isinstance(end, AttemptFailed | NotNow):
-        if _make_room(context, attempt):
-            removed = "what it wrote is removed, as the disk is under its reserve"
-            end = replace(end, reason=f"{end.reason}; {removed}")
-        _check_disk(attempt)
+    if isinstance(end, AttemptFailed | NotNow) and _make_room(context, attempt):
+        removed = "what it wrote is removed, as the disk is under its reserve"
+        return replace(end, reason=f"{end.reason}; {removed}")
     return end
 
 
@@ -85,14 +84,21 @@ def _name(bad: list[BadResult], folder: JobFolder, attempt: Attempt) -> None:
 
 
 def _make_room(context: WorkerContext, attempt: Attempt) -> bool:
-    """What a failed attempt wrote is kept for a look at it, unless the space is needed."""
+    """What a failed attempt wrote is kept for a look at it, unless the space is needed.
+
+    Raises:
+        OSError: the disk takes nothing even without it.
+    """
     if context.tree.usage().free >= context.settings.storage.reserve_gb * 1e9:
-        return False
+        with contextlib.suppress(OSError):
+            _write_something(attempt)
+            return False
     attempt.empty()
+    _write_something(attempt)
     return True
 
 
-def _check_disk(attempt: Attempt) -> None:
+def _write_something(attempt: Attempt) -> None:
     probe = attempt.path / "probe"
     try:
         probe.write_bytes(bytes(_PROBE))

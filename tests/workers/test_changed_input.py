@@ -37,7 +37,17 @@ def replace(path: Path) -> None:
     new.rename(path)
 
 
-CHANGES: list[Change] = [write_into, write_into_and_touch_the_folder, replace, Path.unlink]
+def add_another(path: Path) -> None:
+    path.with_name("1.2.9.dcm").write_bytes(b"\0\0")
+
+
+CHANGES: list[Change] = [
+    write_into,
+    write_into_and_touch_the_folder,
+    replace,
+    Path.unlink,
+    add_another,
+]
 
 
 @pytest.fixture
@@ -79,6 +89,13 @@ def test_so_has_one_that_tells_later_however_it_ended(
 def test_so_has_a_program_however_it_ended(make_site: MakeSite, end: str) -> None:
     script = f'cd "$0"; chmod u+w 1.2.3.dcm; echo mine >> 1.2.3.dcm; {end}'
     pipeline = {"kind": "command", "command": ["sh", "-c", script, "{input}"]}
+    site = make_site(pipelines={"keep": pipeline})
+    assert site.run_pipeline(site.dispatched(Given("1.2.3"))) == WHILE_IT_RAN
+
+
+def test_so_has_a_program_that_leaves_its_folders_and_gets_at_the_jobs(make_site: MakeSite) -> None:
+    script = 'cd "$0/../../../input" && rm 1.2.3.dcm && echo mine > 1.2.3.dcm'
+    pipeline = {"kind": "command", "command": ["sh", "-c", script, "{work}"]}
     site = make_site(pipelines={"keep": pipeline})
     assert site.run_pipeline(site.dispatched(Given("1.2.3"))) == WHILE_IT_RAN
 

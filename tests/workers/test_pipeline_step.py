@@ -18,6 +18,7 @@ from shared.job_steps import pipeline_step
 from shared.registry import keys
 from shared.registry.step import Queue
 from shared.registry.views import JobView, find_job, history
+from shared.result_files import result_files
 from tests.support.file_systems import needs_tmpfs, tmpfs
 from tests.support.samples import data_set
 from tests.support.waiting import wait_for
@@ -35,14 +36,20 @@ COUNT_RUNS = "echo run >> ../../../runs; "
 def make_job(make_site: Callable[..., Site]) -> Callable[..., tuple[Site, str]]:
     """A site whose pipeline is a line of shell, and a job of it; how often it ran is on disk."""
 
-    def make(script: str, **options: Any) -> tuple[Site, str]:
+    def make(
+        script: str, storage: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[Site, str]:
         pipeline = {
             "kind": "command",
             "command": ["sh", "-c", COUNT_RUNS + script],
             "max_attempts": 3,
             "export_to": ["PACS"],
         }
-        site = make_site(pipelines={"keep": pipeline | options}, destinations={"PACS": DESTINATION})
+        site = make_site(
+            storage=storage or {},
+            pipelines={"keep": pipeline | options},
+            destinations={"PACS": DESTINATION},
+        )
         return site, site.dispatched(Given("1.2.3"))
 
     return make
@@ -328,6 +335,20 @@ def test_other_files_are_kept_with_the_result(make_job: Callable[..., tuple[Site
     assert site.run_pipeline(job_id) == Done()
 
 
+def test_what_a_program_writes_outside_its_folders_is_no_result(
+    make_job: Callable[..., tuple[Site, str]],
+) -> None:
+    site, job_id = make_job(
+        'cp "$MONAI_INPUTPATH"/* "$MONAI_OUTPUTPATH"; cd ../..; mkdir -p 7/output output;'
+        " for place in 1 7/output output . ..; do echo stray > $place/stray.dcm; done"
+    )
+    assert site.run_pipeline(job_id) == Done()
+    folder = site.folder(job_id)
+    assert folder.read().result == Result(attempt=1, folder="attempts/1/output")
+    names = {path.name for path in result_files(folder.path / "attempts/1/output")}
+    assert names == {"1.2.3.dcm"}
+
+
 def test_a_link_out_of_the_output_is_not_exported_as_a_result(
     make_job: Callable[..., tuple[Site, str]],
 ) -> None:
@@ -398,11 +419,13 @@ def test_while_its_worker_lives_a_program_is_left_alone(
 
 
 @needs_tmpfs
+@pytest.mark.parametrize("reserve", [5, 0])
 def test_a_program_that_fills_the_disk_fails_and_the_disk_has_room_again(
-    make_job: Callable[..., tuple[Site, str]], tmp_path: Path
+    make_job: Callable[..., tuple[Site, str]], tmp_path: Path, reserve: float
 ) -> None:
     with tmpfs(tmp_path / "data", "size=8m"):
-        site, job_id = make_job("cat /dev/zero > big; exit 1", max_attempts=2)
+        storage = {"reserve_gb": reserve}
+        site, job_id = make_job("cat /dev/zero > big; exit 1", storage, max_attempts=2)
         free = site.tree.usage().free
         assert isinstance(site.run_pipeline(job_id), TryAgain)
         assert site.tree.usage().free > free - 200_000
