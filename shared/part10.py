@@ -92,7 +92,7 @@ def read_file_meta(path: Path) -> FileMeta:
         NotPart10Error: no `DICM` prefix, or file meta that is torn or lacks a UID.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         head = file.read(_FIRST_READ)
         try:
             return _parse(head, whole=len(head) < _FIRST_READ)

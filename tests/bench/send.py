@@ -127,7 +127,8 @@ def measure(folder: Path, rounds: int = _ROUNDS) -> str:
         " and below how many times our processor time the other's is. Wanted: at least storescu's"
         " rate with TCP_NODELAY=1, and four times pynetdicom's. The sink answers and throws away"
         " in the kernel what it gets; storescp reads it and keeps nothing. Two associations are"
-        " two threads of one process, as in a worker, and for storescu two processes.\n\n"
+        " two threads of one process, as in a worker, and for storescu two processes. What did not"
+        " end is pynetdicom waiting for an answer that had come before it looked.\n\n"
         + "\n".join(_tables(measured, sink) for sink in SINKS)
         + _memory(folder, next(folders))
     )

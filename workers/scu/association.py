@@ -137,12 +137,12 @@ class ScuAssociation:
             )
         request = StoreRequest(self.message_id(), meta.sop_class_uid, meta.sop_instance_uid)
         context_id = self._context(meta)
-        with self._content.of(path, meta.data_set_offset) as pieces:
-            message: list[Buffer] = [self._command(context_id, request)]
+        with closing(self._content.pieces(path, meta.data_set_offset)) as pieces:
+            first, last = next(pieces)  # what cannot be read is not begun
+            command = self._command(context_id, request)
+            self._send([command, *self._protocol.data_pdus(context_id, first, last)])
             for piece, last in pieces:
-                message += self._protocol.data_pdus(context_id, piece, last)
-                self._send(message)
-                message = []
+                self._send(self._protocol.data_pdus(context_id, piece, last))
         response = self._response_to(request.message_id)
         if not isinstance(response, StoreResponse):
             raise AssociationLostError("the answer to a C-STORE was not a C-STORE response")

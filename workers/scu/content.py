@@ -1,9 +1,7 @@
 """A file's bytes on their way to a socket, through one buffer that is used over and over."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Generator
 from pathlib import Path
 
 _SIZE = 1 << 20  # bytes; even, PS3.8 E.1
@@ -23,30 +21,24 @@ class Content:
     def __init__(self) -> None:
         self._buffer = memoryview(bytearray(_SIZE))
 
-    @contextmanager
-    def of(self, path: Path, offset: int) -> Iterator[Iterator[tuple[memoryview, bool]]]:
+    def pieces(self, path: Path, offset: int) -> Generator[tuple[memoryview, bool], None, None]:
         """The pieces of a file from `offset` on, and of each whether it is the last.
 
         A piece is good until the next one is asked for. Of an empty content there is one, too.
-        The first one is read before the block is entered.
 
         Raises:
             OSError: it cannot be read.
         """
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            pieces = self._pieces(descriptor, offset)
-            yield chain([next(pieces)], pieces)
+            size = os.fstat(descriptor).st_size
+            last = False
+            while not last:
+                last = size - offset <= _SIZE
+                piece = self._buffer[: size - offset] if last else self._buffer
+                if offset > size or os.preadv(descriptor, [piece], offset) < len(piece):
+                    raise ShortenedError("the file became shorter while it was sent")
+                offset += len(piece)
+                yield piece, last
         finally:
             os.close(descriptor)
-
-    def _pieces(self, descriptor: int, offset: int) -> Iterator[tuple[memoryview, bool]]:
-        size = os.fstat(descriptor).st_size
-        last = False
-        while not last:
-            last = size - offset <= _SIZE
-            piece = self._buffer[: size - offset] if last else self._buffer
-            if offset > size or os.preadv(descriptor, [piece], offset) < len(piece):
-                raise ShortenedError("the file became shorter while it was sent")
-            offset += len(piece)
-            yield piece, last
