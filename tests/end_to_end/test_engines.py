@@ -35,6 +35,8 @@ def _settings(**pipeline: Any) -> dict[str, Any]:
     return {
         "ae_titles": [{"title": "AI", "pipeline": "ai"}],
         "pipelines": {"ai": {"deadline": "1h", "max_parallel": 1} | pipeline},
+        # A lease that a busy machine cannot keep is taken over, and its engine called again.
+        "workers": {"running_lease": "5s"},
     }
 
 

@@ -40,7 +40,7 @@ def site(make_site: Callable[..., Site], pacs: Pacs) -> Site:
             "fail": {"kind": "command", "command": ["sh", "-c", program], "max_attempts": 2},
         },
         destinations={"PACS": pacs.section, "OTHER": pacs.section},
-        workers={"beat": "100ms", "running_lease": "2s", "granted_lease": "2s"},
+        workers={"beat": "100ms"},
     )
 
 
@@ -230,7 +230,7 @@ def slow_job(site: Site) -> str:
     """A job of a program that does not end by itself."""
     site.configure(
         pipelines={"keep": {"kind": "command", "command": ["sleep", "600"]}},
-        workers={"beat": "100ms", "running_lease": "2s", "granted_lease": "2s"},
+        workers={"beat": "100ms"},
     )
     site.context.live.reread()
     return site.dispatched(*THREE)
