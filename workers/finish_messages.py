@@ -60,11 +60,18 @@ class FinishMessages:
         Raises:
             redis.RedisError, OSError: Redis or the storage is away; to be called again.
         """
+        failed: OSError | None = None
         for name in _LISTS:
             texts = cast("list[str]", self._redis.lrange(name, -_AT_ONCE, -1))
             for text in reversed(texts):
-                self._take(text)
-                self._redis.lrem(name, -1, text)
+                try:
+                    self._take(text)
+                except OSError as error:  # perhaps of this job's folder alone
+                    failed = error
+                else:
+                    self._redis.lrem(name, -1, text)
+        if failed:
+            raise failed
 
     def _take(self, text: str) -> None:
         try:

@@ -57,8 +57,10 @@ class Reconciler:
                 self._told[delivery_id] = now
         if now - self._looked >= period:
             self._look_at_deliveries()
-            self._look_at_jobs()
+            failed = self._look_at_jobs()
             self._looked = now
+            if failed:
+                raise failed
 
     def _look_at_deliveries(self) -> None:
         folder = self._context.tree.deliveries
@@ -70,7 +72,8 @@ class Reconciler:
             else:
                 self._submit_dispatch(delivery_id)
 
-    def _look_at_jobs(self) -> None:
+    def _look_at_jobs(self) -> OSError | None:
+        """How the storage failed, if it did, perhaps at one job alone."""
         epoch = self._context.hasty_gate.epoch()
         known_as_done: set[str] = set()
         if epoch != self._epoch:  # Redis may know nothing of what was settled
@@ -80,9 +83,14 @@ class Reconciler:
         ids = self._jobs.ids()
         self._done &= ids
         self._asleep = {job_id: at for job_id, at in self._asleep.items() if job_id in ids}
+        failed: OSError | None = None
         for job_id in sorted(ids - self._done):
-            self._look_at_job(job_id, job_id in known_as_done)
+            try:
+                self._look_at_job(job_id, job_id in known_as_done)
+            except OSError as error:
+                failed = error
         self._epoch = epoch
+        return failed
 
     def _submit_dispatch(self, delivery_id: str) -> None:
         with contextlib.suppress(ValidationError):  # its dispatch takes it to quarantine

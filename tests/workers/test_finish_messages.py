@@ -13,7 +13,7 @@ from tests.support.engine import Engine, Reply
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site
 from workers.finish_messages import FinishMessages
-from workers.handover import EngineAttempt
+from workers.handover import Answer, EngineAttempt
 from workers.outcome import HandedOver
 
 MakeSite = Callable[..., Site]
@@ -117,16 +117,21 @@ def test_while_the_storage_fails_it_stays_where_it_is(
     engine_site: Site, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
-    tell(site, job_id, engine.requests[0].json["token"], True)
+    job_id, other = handed_over(site), handed_over(site)
+    for number, each in enumerate((job_id, other)):
+        tell(site, each, engine.requests[number].json["token"], True)
+    usual = EngineAttempt.tell
 
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(called: EngineAttempt, answer: Answer) -> Answer:
+        if called.folder.id == job_id:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return usual(called, answer)
 
     with monkeypatch.context() as broken:
         broken.setattr(EngineAttempt, "tell", full)
         with pytest.raises(OSError, match="No space"):
             take(site)
     assert left(site) == 1
+    assert state(site, other) is JobState.DONE  # whose folder is well
     take(site)
     assert state(site, job_id) is JobState.DONE

@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -376,3 +377,21 @@ def test_a_retry_is_not_hurried(site: Site) -> None:
     assert len(due) == 1
     reconcile(site)
     assert site.redis.zrange(keys.DUE + run.step.lane, 0, -1, withscores=True) == due
+
+
+def test_a_job_whose_folder_cannot_be_read_keeps_no_other_waiting(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = site.dispatched(Given("1.2.3")), site.dispatched(Given("1.2.4"))
+    empty_redis(site)
+    usual = JobFolder.read
+
+    def read(folder: JobFolder) -> Job:
+        if folder.id == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return usual(folder)
+
+    monkeypatch.setattr(JobFolder, "read", read)
+    with pytest.raises(OSError, match="Input/output"):
+        Reconciler(site.context).tick()
+    assert set(site.steps()) == {good}
