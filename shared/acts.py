@@ -6,6 +6,7 @@ told. Whoever is killed in between has done it: the reconciler tells the rest.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from pydantic import ValidationError
 from redis import Redis
@@ -39,14 +40,8 @@ class StorageError(ActError):
     """The storage is away or takes no change, or the job's `state.json` is damaged."""
 
 
-class JobActs:
-    """Each act may be repeated, and returns the job as the disk then has it.
-
-    Raises:
-        ActError: nothing was done.
-        redis.RedisError: Redis is away. A cancel or hold that reached the disk stands, and is
-            carried out once Redis is back; so does a retry or release, which asks Redis before.
-    """
+class Acts:
+    """What acts are made of."""
 
     def __init__(self, tree: StorageTree, gate: Gate, records: JobRecords, who: str) -> None:
         self._tree = tree
@@ -55,7 +50,7 @@ class JobActs:
         self._who = who
 
     @classmethod
-    def of(cls, settings: Settings, redis: Redis, who: str = "") -> "JobActs":
+    def of(cls, settings: Settings, redis: Redis, who: str = "") -> Self:
         """As the command or a notebook needs it; `who` is in the history, by default this user."""
         return cls(
             StorageTree(settings.storage.root),
@@ -63,6 +58,75 @@ class JobActs:
             JobRecords(redis),
             who or person(),
         )
+
+    def _wake(self, job_id: str, change: Callable[[Job], Job], event: str) -> Job:
+        """As `_change`; before the disk says that the job goes on, its steps can be submitted.
+
+        A step that has ended is remembered for a day, and who dies after the disk was changed
+        leaves it to a reconciler, which only submits.
+        """
+
+        def forget_ends(job: Job) -> Job:
+            changed = change(job)
+            for step in set(next_steps(changed)) - set(next_steps(job)):
+                self._gate.withdraw(step.id)
+            return changed
+
+        return self._change(job_id, forget_ends, event)
+
+    def _change(self, job_id: str, change: Callable[[Job], Job], event: str) -> Job:
+        opened: set[str] = set()
+        added: set[str] = set()
+        was_done = False
+        said = event
+
+        def note(old: Job) -> Job:
+            nonlocal said, was_done
+            new = change(old)
+            was_done = old.state is JobState.DONE
+            added.update(set(new.export_to) - set(old.export_to))
+            opened.update(new.open_destinations)
+            if next_steps(new):  # else those that were under way are stopped, and open again
+                opened.difference_update(old.open_destinations)
+            said = event if new != old else ""
+            return new
+
+        with self._storage(job_id):
+            job = JobFolder(self._tree, job_id).update(note)
+        self._records.reopen_destinations(job_id, opened - added)
+        for name in added:
+            pending = DestinationProgress(DestinationState.PENDING)
+            self._records.set_destination(job_id, name, pending)
+        if was_done:  # nothing but a person leads out of it, and only here
+            done = {JobState.DONE}
+            self._records.move(job_id, job.state, said, who=self._who, sources=done)
+        mirror(self._records, self._gate, job, said, self._who)
+        return job
+
+    @contextmanager
+    def _storage(self, job_id: str) -> Iterator[None]:
+        if not is_id(job_id):
+            raise NoSuchJobError(f"{job_id!r} is no job's id")
+        try:
+            yield
+        except FileNotFoundError as error:
+            if not self._tree.jobs.is_dir():
+                raise StorageError(f"no storage is at {self._tree.root}") from error
+            raise NoSuchJobError("there is no such job, or not any more") from error
+        except ValidationError as error:
+            raise StorageError("its state.json is damaged") from error
+        except OSError as error:
+            raise StorageError(f"the storage takes no change: {error.strerror}") from error
+
+
+class JobActs(Acts):
+    """Each act may be repeated, and returns the job as the disk then has it.
+
+    Raises:
+        ActError: nothing was done.
+        redis.RedisError: Redis is away. A cancel or hold that reached the disk stands, and is
+            carried out once Redis is back; so does a retry or release, which asks Redis before.
+    """
 
     def retry(self, job_id: str, destination: str | None = None) -> Job:
         """A failed job resumes at the step that failed; of its exports only `destination`, if told.
@@ -127,65 +191,6 @@ class JobActs:
             return job.model_copy(update={"cancelled": True, "ended": None})
 
         return self._change(job_id, change, "cancelled")
-
-    def _wake(self, job_id: str, change: Callable[[Job], Job], event: str) -> Job:
-        """As `_change`; before the disk says that the job goes on, its steps can be submitted.
-
-        A step that has ended is remembered for a day, and who dies after the disk was changed
-        leaves it to a reconciler, which only submits.
-        """
-
-        def forget_ends(job: Job) -> Job:
-            changed = change(job)
-            for step in set(next_steps(changed)) - set(next_steps(job)):
-                self._gate.withdraw(step.id)
-            return changed
-
-        return self._change(job_id, forget_ends, event)
-
-    def _change(self, job_id: str, change: Callable[[Job], Job], event: str) -> Job:
-        opened: set[str] = set()
-        added: set[str] = set()
-        was_done = False
-        said = event
-
-        def note(old: Job) -> Job:
-            nonlocal said, was_done
-            new = change(old)
-            was_done = old.state is JobState.DONE
-            added.update(set(new.export_to) - set(old.export_to))
-            opened.update(new.open_destinations)
-            if next_steps(new):  # else those that were under way are stopped, and open again
-                opened.difference_update(old.open_destinations)
-            said = event if new != old else ""
-            return new
-
-        with self._storage(job_id):
-            job = JobFolder(self._tree, job_id).update(note)
-        self._records.reopen_destinations(job_id, opened - added)
-        for name in added:
-            pending = DestinationProgress(DestinationState.PENDING)
-            self._records.set_destination(job_id, name, pending)
-        if was_done:  # nothing but a person leads out of it, and only here
-            done = {JobState.DONE}
-            self._records.move(job_id, job.state, said, who=self._who, sources=done)
-        mirror(self._records, self._gate, job, said, self._who)
-        return job
-
-    @contextmanager
-    def _storage(self, job_id: str) -> Iterator[None]:
-        if not is_id(job_id):
-            raise NoSuchJobError(f"{job_id!r} is no job's id")
-        try:
-            yield
-        except FileNotFoundError as error:
-            if not self._tree.jobs.is_dir():
-                raise StorageError(f"no storage is at {self._tree.root}") from error
-            raise NoSuchJobError("there is no such job, or not any more") from error
-        except ValidationError as error:
-            raise StorageError("its state.json is damaged") from error
-        except OSError as error:
-            raise StorageError(f"the storage takes no change: {error.strerror}") from error
 
 
 def _failed_exports(job: Job, destination: str | None) -> tuple[str, ...]:

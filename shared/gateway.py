@@ -1,15 +1,19 @@
 """One front door to all that can be asked about a gateway: for screens, scripts and notebooks."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
 from shared.ended_association import EndedAssociation
+from shared.job import DestinationState
 from shared.job_files import JobFiles, read_job_files
 from shared.origin import Origin, find_origin
 from shared.registry.associations import list_associations
 from shared.registry.connection import connect
+from shared.registry.destinations import DestinationView, destinations
+from shared.registry.exports import ExportView, list_exports
 from shared.registry.job_index import JobFilters
 from shared.registry.steps import StepView, steps_of
 from shared.registry.views import HistoryLine, JobView, find_job, history, list_jobs
@@ -101,6 +105,31 @@ class Gateway:
     def history(self, job_id: str) -> list[HistoryLine]:
         """What happened to a job, oldest first."""
         return history(self._redis, job_id)
+
+    def exports(
+        self,
+        *,
+        destination: str | None = None,
+        states: Collection[DestinationState] = (DestinationState.FAILED,),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: JobView | None = None,
+        limit: int = 50,
+    ) -> list[ExportView]:
+        """The exports of the newest jobs first, the failed ones unless told otherwise."""
+        return list_exports(
+            self._redis,
+            destination=destination,
+            states=states,
+            since=since,
+            until=until,
+            before=before,
+            limit=limit,
+        )
+
+    def destinations(self) -> list[DestinationView]:
+        """Those of the settings, and those that jobs have had."""
+        return destinations(self._redis, self._destinations)
 
     def associations(
         self,

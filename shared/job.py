@@ -29,7 +29,8 @@ class JobState(StrEnum):
 
 # From which states a job may come into a state; a step that is tried again stays where it is.
 # A run may end well or badly before it learns that its job is held, and says when it has stopped.
-# FAILED before HELD or CANCELLED: of the retry between them the record was not told.
+# FAILED before HELD or CANCELLED: of the retry between them the record was not told; before DONE:
+# a person has discarded what had failed.
 MAY_FOLLOW: dict[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset({JobState.WAITING, JobState.HELD, JobState.FAILED}),
     JobState.QUEUED: frozenset(
@@ -40,7 +41,13 @@ MAY_FOLLOW: dict[JobState, frozenset[JobState]] = {
         {JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING, JobState.FAILED, JobState.HELD}
     ),
     JobState.DONE: frozenset(
-        {JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING, JobState.HELD}
+        {
+            JobState.QUEUED,
+            JobState.RUNNING,
+            JobState.EXPORTING,
+            JobState.HELD,
+            JobState.FAILED,
+        }
     ),
     JobState.HELD: frozenset(set(JobState) - {JobState.DONE, JobState.CANCELLED}),
     JobState.FAILED: frozenset(
@@ -69,6 +76,7 @@ class DestinationState(StrEnum):
     COMMITMENT_CONFIRMED = "commitment confirmed"
     NOT_CONFIRMED = "not confirmed"  # delivered, and nobody says that it is kept
     FAILED = "failed"
+    DISCARDED = "discarded"  # by a person, who sends it elsewhere or not at all
 
 
 FAILURES = frozenset({DestinationState.FAILED, DestinationState.NOT_CONFIRMED})
@@ -210,6 +218,26 @@ class Job(Record):
         export_to = self.export_to if name in self.export_to else (*self.export_to, name)
         kept = {each: end for each, end in self.destinations.items() if each != name}
         return self.model_copy(update={"export_to": export_to, "destinations": kept, "ended": None})
+
+    def with_destinations_discarded(self, names: Collection[str], reason: str) -> "Job":
+        """These exports end as they are; what was delivered stays counted."""
+        none = DestinationEnd(state=DestinationState.DISCARDED, delivered=0)
+        ends = {
+            name: self.destinations.get(name, none).model_copy(
+                update={"state": DestinationState.DISCARDED, "reason": reason}
+            )
+            for name in names
+        }
+        return self.model_copy(update={"destinations": self.destinations | ends, "ended": None})
+
+    def also_exported_to(self, name: str) -> "Job":
+        """Sent there, too; where that has failed or was discarded, a further round begins."""
+        if name not in self.export_to:
+            return self.with_destination_added(name)
+        end = self.destinations.get(name)
+        if end is None or end.state not in (*FAILURES, DestinationState.DISCARDED):
+            return self
+        return self.with_destinations_reopened((name,))
 
     @property
     def failed_destinations(self) -> tuple[str, ...]:

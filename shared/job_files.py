@@ -1,8 +1,8 @@
 """What the storage has of a job, for people to look at: nothing is locked, nothing is changed."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +11,20 @@ from pydantic import ValidationError
 from shared.job import STATE_FILE, Job
 from shared.job_folder import ENDED, RUNNING
 from shared.result_files import result_files
-from shared.sent_line import BEGUN, NO_STATUS, ROUND, sent_lines, whole_lines
+from shared.sent_line import (
+    BEGUN,
+    HELD,
+    NO_STATUS,
+    OPENED,
+    RELEASED,
+    ROUND,
+    sent_lines,
+    whole_lines,
+)
 from shared.tree import StorageTree
 
 _SENT, _LOG = "sent-", ".log"
+_DELIVERED = ("DELIVERED", "WARNING")
 _LAST_WORDS, _LAST_LINES = 2000, 10  # bytes, lines of what a program printed
 
 
@@ -37,7 +47,7 @@ class SentInstance:
     """What a destination last answered to an instance, or said of it."""
 
     file: str  # relative to the result's folder
-    verdict: str  # delivered, warning, later, failed, unknown; committed, missing
+    verdict: str  # delivered, warning, not confirmed, later, failed, ...; committed, missing
     status: str  # of the C-STORE response, in hexadecimal; empty where there was none
     at: datetime
     answers: int  # how many there were so far
@@ -126,18 +136,28 @@ def _sent(path: Path) -> tuple[SentInstance, ...]:
     content = path.read_bytes()
     answers: Counter[str] = Counter()
     found: dict[str, SentInstance] = {}
+    held: set[str] | None = None  # delivered in an association at whose release it counts
     for line in sent_lines(whole_lines(content)):
-        if line.word in (BEGUN, ROUND):
+        if line.word in (BEGUN, ROUND, OPENED, RELEASED):
+            if held and line.word != RELEASED:
+                found |= _unconfirmed(found, held)
+            held = set() if line.word == OPENED and line.status == HELD else None
             continue
         answers[line.file] += 1
         found[line.file] = SentInstance(
             file=line.file,
-            verdict=line.word.lower(),
+            verdict=line.word.lower().replace("_", " "),
             status="" if line.status == NO_STATUS else line.status,
             at=_time(line.at),
             answers=answers[line.file],
         )
-    return tuple(found.values())
+        if held is not None and line.word in _DELIVERED:
+            held.add(line.file)
+    return tuple((found | _unconfirmed(found, held or ())).values())
+
+
+def _unconfirmed(found: dict[str, SentInstance], files: Collection[str]) -> dict[str, SentInstance]:
+    return {file: replace(found[file], verdict="not confirmed") for file in files}
 
 
 def _time(seconds: float) -> datetime:

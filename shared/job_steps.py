@@ -3,6 +3,8 @@
 from shared.job import Job, JobState
 from shared.registry.step import Priority, Queue, Step
 
+EXPORT_LANE = "export:"  # before the name of a destination
+
 
 def pipeline_step(job: Job) -> Step:
     return Step(
@@ -14,7 +16,7 @@ def export_step(job: Job, destination: str) -> Step:
     return Step(
         f"{job.id}.{destination}",
         Queue.EXPORT,
-        f"export:{destination}",
+        EXPORT_LANE + destination,
         job.id,
         Priority.named(job.priority),
     )

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
-BEGUN, ROUND = "BEGUN", "ROUND"  # words of lines that tell of no instance
+# Words of lines that tell of no instance.
+BEGUN, ROUND = "BEGUN", "ROUND"
+OPENED, RELEASED = "OPENED", "RELEASED"  # an association
 COMMITTED, MISSING = "COMMITTED", "MISSING"  # it keeps the instance; it does not
 NO_STATUS = "----"
+HELD = "held"  # status of OPENED: what it delivers counts once it is RELEASED
 
 
 @dataclass(frozen=True, slots=True)

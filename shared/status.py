@@ -8,7 +8,7 @@ from redis import Redis
 
 from shared.job import JobState
 from shared.receiver_state import ReceiverState
-from shared.registry.destinations import DestinationView, destinations
+from shared.registry.destinations import Breaker, DestinationView, destinations
 from shared.registry.held_up import HeldUp, held_up
 from shared.registry.queues import QueueView, queues
 from shared.registry.receivers import receivers
@@ -20,6 +20,7 @@ from shared.worker_state import WorkerState
 LATELY = timedelta(hours=1)
 _LONG_AGO = timedelta(seconds=30)  # for a worker to have consumed, which it does every few
 _GB = 10**9
+_IN_WORDS = {Breaker.TROUBLED: "troubled", Breaker.OPEN: "down"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,18 @@ def _faults(status: Status) -> Iterator[str]:
             f" since {status.held_up.since:%Y-%m-%d %H:%M} UTC: {status.held_up.reason}"
         )
     for destination in status.destinations:
-        if destination.troubled and destination.owed:
-            yield f"{destination.name} is troubled, and exports wait for it: {destination.owed}"
+        yield from _destination_faults(destination)
     if status.storage is not None and status.storage.quarantine:
         yield f"deliveries in quarantine, for a person to judge: {status.storage.quarantine}"
+
+
+def _destination_faults(destination: DestinationView) -> Iterator[str]:
+    name, health = destination.name, destination.health
+    if health.refusal:
+        yield f"{name} refuses what any export sends, for a person to mend: {health.refusal}"
+    if not destination.owed:
+        return
+    if health.paused:
+        yield f"{name} is paused, and exports wait for it: {destination.owed}"
+    elif health.breaker is not Breaker.CLOSED:
+        yield f"{name} is {_IN_WORDS[health.breaker]}, and exports wait for it: {destination.owed}"

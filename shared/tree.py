@@ -35,6 +35,7 @@ class StorageTree:
         self.groups = root / "groups"
         self.commitments = root / "commitments"
         self.reports = root / "reports"
+        self.paused = root / "paused"
         self.quarantine = root / "quarantine"
         self.trash = root / "trash"
 
@@ -50,6 +51,7 @@ class StorageTree:
             self.groups,
             self.commitments,
             self.reports,
+            self.paused,
             self.quarantine,
             self.trash,
         ):

@@ -15,6 +15,7 @@ from workers.backoff import full_jitter
 from workers.context import WorkerContext
 from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipelines.kind import AttemptFailed, Succeeded, with_told
+from workers.result_manifest import write_manifest
 from workers.tried import Try
 
 FIRST_DELAY, LONGEST_DELAY = 5.0, 300.0  # seconds between attempts
@@ -73,6 +74,9 @@ def _succeed(
     if folder.path / result != folder.input:
         _sync_tree(folder.path / result)
     made = Result(attempt=attempt.number, folder=result)
+    job = folder.read()
+    if job.export_to and job.result is None:
+        write_manifest(folder, job, made)
 
     def keep_first(job: Job) -> Job:
         return job if job.result else job.model_copy(update={"result": made})

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from shared.registry.step import Trouble
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -18,7 +20,7 @@ class TryAgain:
     delay: float
     reason: str
     counted: bool = True
-    troubled: bool = False  # holds the step's lane to one place until a step of it is done
+    trouble: Trouble | None = None  # not its own, but that of what its lane leads to
     broken: bool = False
     held_up: bool = False  # by a storage that is full, say: no fault of its own
     holds_on: bool = False  # to its place in the lane: an engine may be at work for it

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from shared.locked_file import LockedFile
+from shared.pauses import Pauses
 from shared.registry.step import Queue
 from shared.settings import Settings
 from shared.tree import StorageTree
@@ -16,6 +17,7 @@ class Places:
     def __init__(self, context: WorkerContext, places: Mapping[Queue, int]) -> None:
         self._context = context
         self._places = dict(places)
+        self._pauses = Pauses(context.tree, context.hasty_gate)
         self._introduced = False
 
     def tick(self) -> None:
@@ -26,6 +28,7 @@ class Places:
         gate = self._context.hasty_gate
         settings = self._context.settings
         gate.set_caps(caps(settings), settings.as_of)  # each time: Redis may have been emptied
+        self._pauses.tell()
         if not self._introduced:
             if nothing_runs(self._context.tree):
                 gate.open()

@@ -1,6 +1,5 @@
 """The plan of a delivery, `plan.json`: which jobs it makes, of which instances. Written once."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from shared.job import Job
 from shared.marks import Marks
 from shared.settings import Settings
 from shared.settings.receiving import AeTitleEntry
+from shared.stored_file import StoredFile
 from shared.study import series_hash, study_hash
 from workers.choosing import choose
 from workers.headers import Headers, read_headers
@@ -22,6 +22,8 @@ PLAN_FILE = "plan.json"
 class PlannedInstance(Record):
     file: str
     sha256: str
+    size: int | None = None  # bytes; None in a plan of an older version
+    modified: int | None = None  # when the file was (ns)
     headers: Headers
 
 
@@ -102,9 +104,14 @@ def make_plan(delivery: Delivery, entry: AeTitleEntry, settings: Settings, folde
 
 def _index(folder: Path, instance: Instance) -> _Indexed:
     path = folder / instance.file
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    planned = PlannedInstance(file=path.name, sha256=digest, headers=read_headers(path))
+    stored = StoredFile.of(path, path.name)
+    planned = PlannedInstance(
+        file=path.name,
+        sha256=stored.sha256,
+        size=stored.size,
+        modified=stored.modified,
+        headers=read_headers(path),
+    )
     return _Indexed(instance, planned)
 
 

@@ -124,14 +124,14 @@ def _report(context: WorkerContext, run: Run, outcome: Outcome) -> None:
         case TryAgain(delay, holds_on=True):
             gate.hand_over(run, delay, holds_on=True)
             _catch_up(context, run.step)
-        case TryAgain(delay, reason, counted, troubled, broken, held_up):
+        case TryAgain(delay, reason, counted, trouble, broken, held_up):
             gate.finish(
                 run,
                 StepEnd.RETRYING,
                 reason=reason,
                 delay=delay,
                 counted=counted,
-                troubled=troubled,
+                trouble=trouble,
                 broken=broken,
                 held_up=held_up,
             )

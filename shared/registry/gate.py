@@ -13,7 +13,7 @@ from typing import cast
 from redis import Redis
 
 from shared.registry import keys, scripts
-from shared.registry.step import Grant, Priority, Queue, Run, Step, StepEnd
+from shared.registry.step import Grant, Priority, Queue, Run, Step, StepEnd, Trouble
 
 _GRANTS_AT_ONCE = 16
 _KEEP_FINISHED = 24 * 3600.0
@@ -129,9 +129,17 @@ class Gate:
         found = scripts.run(self._redis, "start", step_id, token, caller, _ms(self.leases.running))
         if not found:
             return None
-        queue, lane, job, priority, attempt, breaks, held_up = found
+        queue, lane, job, priority, attempt, breaks, submitted, held_up = found
         step = Step(step_id, Queue(queue), lane, job, Priority(int(priority)))
-        return Run(step, token, caller, int(attempt), int(breaks), int(held_up) / 1000)
+        return Run(
+            step,
+            token,
+            caller,
+            int(attempt),
+            int(breaks),
+            held_up=int(held_up) / 1000,
+            submitted=int(submitted) / 1000,
+        )
 
     def beat(self, run: Run) -> Verdict:
         """Extends the lease, or says that it is gone or that the step is withdrawn."""
@@ -174,7 +182,7 @@ class Gate:
         reason: str = "",
         delay: float = 0,
         counted: bool = True,
-        troubled: bool = False,
+        trouble: Trouble | None = None,
         broken: bool = False,
         held_up: bool = False,
     ) -> bool:
@@ -183,7 +191,7 @@ class Gate:
         Args:
             delay: seconds until the step is waiting again (`RETRYING`).
             counted: whether this run counts as an attempt.
-            troubled: holds the lane to one place until a step of it is done.
+            trouble: not the step's own, but that of what its lane leads to.
             broken: whether the body did not foresee this end; counted as a worker's death is.
             held_up: whether it was the storage's fault or the machine's, not the step's.
         """
@@ -196,7 +204,8 @@ class Gate:
             reason,
             _ms(delay),
             int(counted),
-            int(troubled),
+            trouble.shut_after if trouble else 0,
+            _ms(trouble.patience) if trouble else 0,
             int(broken),
             int(held_up),
             _ms(_KEEP_FINISHED),
@@ -209,8 +218,8 @@ class Gate:
         return bool(scripts.run(self._redis, "hasten", step_id))
 
     def recovered(self, lane: str) -> None:
-        """A lane that a failure held to one place is well, though its step is not done yet."""
-        self._redis.srem(keys.TROUBLED, lane)
+        """A lane whose steps failed is well, though none is done yet."""
+        scripts.run(self._redis, "recovered", lane)
 
     def open(self) -> None:
         """Skips the wait that a new server begins with: for a caller who knows nothing runs."""
@@ -232,6 +241,19 @@ class Gate:
         """
         flat = [value for item in caps.items() for value in item]
         return bool(scripts.run(self._redis, "set_caps", _ms(as_of), *flat))
+
+    def set_paused(self, lane: str, paused: bool, as_of: float) -> bool:
+        """Whether nothing of a lane is granted; False if a newer word on it (`as_of`) is known."""
+        return bool(scripts.run(self._redis, "set_paused", lane, int(paused), _ms(as_of)))
+
+    def probe_now(self, lane: str) -> None:
+        """A lane that is shut is tried as soon as there is a place."""
+        scripts.run(self._redis, "probe_now", lane)
+
+    def last_done(self, lane: str) -> float | None:
+        """When a step of a lane was done last (POSIX time); None if nothing is known."""
+        found = self._redis.hget(keys.LANE + lane, "done_at")
+        return None if found is None else int(found) / 1000
 
     def pace(self, destination: str, per_second: float) -> float:
         """0 when an instance may start to this destination now, else seconds to wait and ask."""

@@ -47,7 +47,10 @@ class JobRecords:
         self._redis = redis
 
     def create(self, job: Job, state: JobState, event: str | Entry, who: str = "") -> bool:
-        """Makes the record of a job that has none; False if it had one."""
+        """Makes the record of a job that has none; False if it had one.
+
+        That one gets the destinations that it lacks.
+        """
         fields: dict[str, str | int] = {
             "delivery": job.delivery,
             "pipeline": job.pipeline,
@@ -117,6 +120,13 @@ class JobRecords:
     def set_destination(self, job_id: str, name: str, progress: DestinationProgress) -> None:
         """A job without a record stays without."""
         scripts.run(self._redis, "set_destination", job_id, name, _json(progress))
+
+    def set_refusal(self, destination: str, statuses: str) -> None:
+        """What a destination answers that any instance would meet; empty: it does not any more."""
+        if statuses:
+            self._redis.hset(keys.REFUSALS, destination, statuses)
+        else:
+            self._redis.hdel(keys.REFUSALS, destination)
 
     def in_state(self, state: JobState) -> set[str]:
         """The ids of all jobs in a state."""

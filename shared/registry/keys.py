@@ -13,7 +13,7 @@ HANDED_OVER = f"{PREFIX}handed-over:"  # zset by lane: steps that run elsewhere,
 LANES = f"{PREFIX}lanes:"  # set by queue: its lanes
 PLACES = f"{PREFIX}places:"  # hash by queue: worker -> "places expiry-ms"
 CAPS = f"{PREFIX}caps"  # hash: queue or lane -> how many run at once; '' -> as of when (ms)
-TROUBLED = f"{PREFIX}troubled"  # set of lanes whose last step failed or must be tried again
+LANE = f"{PREFIX}lane:"  # hash: a lane's failures in a row, since when it is shut, or paused, ...
 HELD_UP = f"{PREFIX}held-up"  # zset: steps that a storage or a machine holds up, since when (ms)
 EPOCH = f"{PREFIX}epoch"  # hash: the server's run id, and until when nothing is admitted
 PACE = f"{PREFIX}pace:"  # string by destination: when its next instance may start (ms)
@@ -21,6 +21,8 @@ PACE = f"{PREFIX}pace:"  # string by destination: when its next instance may sta
 JOB = f"{PREFIX}job:"  # hash: the job's record
 DESTINATIONS = f"{PREFIX}destinations:"  # hash by job: destination -> JSON of how it stands
 HISTORY = f"{PREFIX}history:"  # stream by job: what happened, capped
+SENT = f"{PREFIX}sent:"  # hash by destination and hour: minute of POSIX time -> delivered instances
+REFUSALS = f"{PREFIX}refusals"  # hash: destination -> statuses that are no instance's own fault
 DESTINATION_NAMES = f"{PREFIX}destination-names"  # set: destinations that jobs have
 
 # Indexes: zsets of jobs, job -> created (ms).

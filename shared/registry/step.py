@@ -1,7 +1,10 @@
 """A step, and what the gate says of it."""
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+
+PROBE = "probe:"  # before a lane: the step that tries it while it is shut, and that step's own lane
 
 
 class Queue(StrEnum):
@@ -52,6 +55,19 @@ class Run:
     attempt: int
     breaks: int  # starts, this one included, that came to no end that the step's body foresaw
     held_up: float = 0  # for how long (s) its runs have ended by the storage's or machine's fault
+    submitted: float = math.inf  # POSIX time, where it is known
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a step's lane leads to failed: it is held to one place until a step of it is done.
+
+    After so many failures in a row the lane is shut until its probe is done; what was submitted
+    `patience` seconds ago goes all the same, to be given up.
+    """
+
+    shut_after: int
+    patience: float
 
 
 class StepEnd(StrEnum):

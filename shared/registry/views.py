@@ -1,8 +1,8 @@
 """Read-only views of the records: each screen and each `--json` is a few lines over one of them."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Unpack, cast
@@ -12,6 +12,7 @@ from redis import Redis
 from shared.job import DestinationState, JobState
 from shared.marks import Marks
 from shared.registry import keys
+from shared.registry.destinations import Health, destination_healths
 from shared.registry.job_index import JobFilters, Place, job_ids
 from shared.registry.jobs import DestinationProgress
 
@@ -55,6 +56,7 @@ class JobView:
     follows: str = ""  # the job that its group had before
     series: int = 0  # that it has instances of
     marks: Marks = field(default_factory=Marks)
+    waits: dict[str, str] = field(default_factory=dict)  # destination -> what its export waits for
 
 
 class UnknownJobError(Exception):
@@ -77,7 +79,7 @@ def list_jobs(
     ids = job_ids(redis, filters, before=place)
     found: list[JobView] = []
     while some := list(islice(ids, min(limit - len(found), _READ_AT_ONCE))):
-        found += _read_all(redis, some)
+        found += read_jobs(redis, some)
     return found
 
 
@@ -96,11 +98,11 @@ def find_job(redis: Redis, id_or_prefix: str) -> JobView:
     Raises:
         UnknownJobError: none, or several.
     """
-    if views := _read_all(redis, [id_or_prefix]):
+    if views := read_jobs(redis, [id_or_prefix]):
         return views[0]
     recent = islice(job_ids(redis, {}), 1000)
     matches = [i for i in recent if i.startswith(id_or_prefix) or i.endswith(id_or_prefix)]
-    views = _read_all(redis, matches) if len(matches) == 1 else []
+    views = read_jobs(redis, matches) if len(matches) == 1 else []
     if not views:
         found = f"{len(matches)} jobs match" if matches else "no job is"
         raise UnknownJobError(f"{found} {id_or_prefix!r}")
@@ -124,7 +126,7 @@ def history(redis: Redis, job_id: str) -> list[HistoryLine]:
     ]
 
 
-def _read_all(redis: Redis, job_ids: Iterable[str]) -> list[JobView]:
+def read_jobs(redis: Redis, job_ids: Iterable[str]) -> list[JobView]:
     """In the order asked for; a job that is gone meanwhile is left out."""
     with redis.pipeline(transaction=True) as transaction:
         for job_id in job_ids:
@@ -132,7 +134,31 @@ def _read_all(redis: Redis, job_ids: Iterable[str]) -> list[JobView]:
             transaction.hgetall(keys.DESTINATIONS + job_id)
         answers = transaction.execute()
     pairs = zip(answers[::2], answers[1::2], strict=True)
-    return [_view(record, destinations) for record, destinations in pairs if record]
+    views = [_view(record, destinations) for record, destinations in pairs if record]
+    return _with_waits(redis, views)
+
+
+def _with_waits(redis: Redis, views: list[JobView]) -> list[JobView]:
+    exporting = [view for view in views if view.state is JobState.EXPORTING]
+    names = {name for view in exporting for name in view.destinations}
+    if not names:
+        return views
+    healths = destination_healths(redis, names)
+    return [
+        replace(view, waits=_waits(view, healths)) if view.state is JobState.EXPORTING else view
+        for view in views
+    ]
+
+
+def _waits(view: JobView, healths: Mapping[str, Health]) -> dict[str, str]:
+    found = {}
+    for name, progress in view.destinations.items():
+        match progress.state:
+            case DestinationState.PENDING:
+                found[name] = healths[name].holds or "waiting for a send place"
+            case DestinationState.RETRYING if healths[name].holds:
+                found[name] = healths[name].holds
+    return found
 
 
 def _view(record: dict[str, str], destinations: dict[str, str]) -> JobView:

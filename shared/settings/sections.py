@@ -15,6 +15,7 @@ from shared.settings.fields import (
     Uid,
 )
 from shared.settings.section import Section
+from shared.settings.statuses import Statuses, StatusMeaning
 from shared.settings.tls import DestinationTls
 from shared.settings.when import When
 
@@ -27,6 +28,7 @@ _PER_DESTINATION = (
     "association_timeout",
     "pdu_timeout",
     "response_timeout",
+    "give_up_after",
 )
 PLACEHOLDERS = ("input", "output", "work", "job", "attempt", "uid", "gid")
 
@@ -143,6 +145,9 @@ class Destination(Section):
     commitment_timeout: Annotated[Seconds, Field(gt=0)] = 6 * HOUR
     commitment_attempts: Annotated[int, Field(ge=1)] = 3
     commitment_linger: Seconds = 1
+    give_up_after: Seconds | None = None
+    confirm: Literal["release", "response"] = "release"
+    statuses: dict[Statuses, StatusMeaning] = Field(default_factory=dict)
 
     def placed(self, base: Path) -> "Destination":
         """With paths that are relative to `base` no more."""
@@ -162,6 +167,7 @@ class Exporter(Section):
     retry_first: Seconds = 5
     retry_longest: Seconds = 10 * MINUTE
     give_up_after: Seconds = 3 * DAY
+    probe_after: Annotated[int, Field(ge=1)] = 3
 
     def towards(self, destination: Destination) -> "Exporter":
         """With what the destination says otherwise."""

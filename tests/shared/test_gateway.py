@@ -84,7 +84,10 @@ def test_of_a_job_all_is_told_at_once(make: Callable[..., tuple[Site, Gateway]],
     assert {line.who for line in report.history} == {"tests"}
     assert [line.attempt for line in report.history] == [None, 1, 1, 1, 1]
     assert [line.seconds is None for line in report.history] == [True, True, False, True, False]
-    assert report.history[-1].error == "1 of 3 instances were refused for good"
+    assert (
+        report.history[-1].error
+        == "1 of 3 instances were not delivered: 1 refused with C000 (cannot understand)"
+    )
     assert {step.id: step.state for step in report.steps} == {
         job_id: "done",
         f"{job_id}.PACS": "failed",

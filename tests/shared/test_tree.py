@@ -10,7 +10,7 @@ from shared.tree import StorageTree, Usage, ids_in
 
 FOLDERS = {
     *("incoming", "committed", "aborted", "deliveries"),
-    *("jobs", "groups", "quarantine", "trash"),
+    *("jobs", "groups", "paused", "quarantine", "trash"),
     *("commitments", "reports"),
 }
 

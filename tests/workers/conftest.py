@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -22,3 +23,17 @@ def running_pacs() -> Iterator[Pacs]:
 def pacs(running_pacs: Pacs) -> Pacs:
     running_pacs.forget()
     return running_pacs
+
+
+@pytest.fixture
+def exporting(make_site: Callable[..., Site]) -> Callable[..., Site]:
+    """A function of destinations by name; the site's one pipeline forwards to all of them."""
+
+    def make(exporter: dict[str, Any] | None = None, **destinations: dict[str, Any]) -> Site:
+        return make_site(
+            pipelines={"keep": {"kind": "forward", "export_to": list(destinations)}},
+            destinations=destinations,
+            exporter={"response_timeout": "10s"} | (exporter or {}),
+        )
+
+    return make

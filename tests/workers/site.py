@@ -171,7 +171,7 @@ class Site:
                 self.gate.hand_over(run, deadline)
             case TryAgain(holds_on=True):
                 self.gate.hand_over(run, 0, holds_on=True)
-            case TryAgain(counted=counted):
+            case TryAgain(counted=counted):  # whatever its trouble: each test makes its own
                 self.gate.finish(run, StepEnd.RETRYING, counted=counted)
         return outcome
 

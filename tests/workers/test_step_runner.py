@@ -6,7 +6,7 @@ from celery.exceptions import Ignore, Retry
 from structlog.testing import capture_logs
 
 from shared.registry import keys
-from shared.registry.step import Grant, Queue, Step, StepEnd
+from shared.registry.step import Grant, Queue, Step, StepEnd, Trouble
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
 from workers.context import WorkerContext
@@ -114,7 +114,7 @@ def test_an_uncounted_run_is_no_attempt(site: Site, grant: Grant) -> None:
 
 @pytest.mark.parametrize("troubled", [True, False])
 def test_trouble_holds_a_lane_to_one_place(site: Site, grant: Grant, troubled: bool) -> None:
-    outcome = TryAgain(60, "down", troubled=troubled)
+    outcome = TryAgain(60, "down", trouble=Trouble(9, 600) if troubled else None)
     with pytest.raises(Retry):
         run_step(site.context, returning(outcome), STEP.id, grant.token)
     for number in range(3):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shared.part10 import FileMeta, read_file_meta
 from shared.result_files import result_instances
+from shared.stored_file import StoredFile
 from workers.scu.contexts import MAX_CONTEXTS
 
 
@@ -17,6 +18,15 @@ class Outgoing:
     name: str
     path: Path
     meta: FileMeta
+    stored: StoredFile | None = None  # as it was, where that is known
+
+    @property
+    def is_as_stored(self) -> bool:
+        """
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self.stored is None or self.stored.is_as_stored(self.path)
 
 
 def outgoing_in(folder: Path) -> list[Outgoing]:
@@ -30,6 +40,19 @@ def outgoing_in(folder: Path) -> list[Outgoing]:
         Outgoing(str(path.relative_to(folder)), path, read_file_meta(path))
         for path in result_instances(folder)
     ]
+
+
+def outgoing(folder: Path, stored: Iterable[StoredFile]) -> Iterator[Outgoing]:
+    """Those of these files that are under the folder, and as they were.
+
+    Raises:
+        NotPart10Error: one of them is not a DICOM file.
+        OSError: one of them cannot be read.
+    """
+    for each in stored:
+        path = folder / each.name
+        if each.is_as_stored(path):
+            yield Outgoing(each.name, path, read_file_meta(path), each)
 
 
 def by_association(files: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:

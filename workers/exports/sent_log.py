@@ -3,13 +3,16 @@
 What the destination turns out not to keep is owed again (PS3.4 J.3).
 
 A further round, which a person asked for, takes up again what had failed for good. The log is
-written as the responses come, before anything is told to Redis.
+written as the responses come, before anything is told to Redis. It says of each association
+whether what it delivers counts at once, or when it is released: some destinations drop what came
+in an association that was lost.
 """
 
 import errno
 import os
 import time
 from collections import Counter
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,24 +21,36 @@ from shared.locked_file import LockedFile
 from shared.sent_line import (
     BEGUN,
     COMMITTED,
+    HELD,
     MISSING,
     NO_STATUS,
+    OPENED,
+    RELEASED,
     ROUND,
     SentLine,
     sent_lines,
     whole_lines,
 )
-from workers.exports.store_status import Verdict
+from workers.exports.store_status import DELIVERED, FAILED, Verdict
 
-_FINAL = {Verdict.DELIVERED, Verdict.WARNING, Verdict.FAILED}
+_SHORTEST = 10  # halvings: of a thousand instances, one
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one instance; a status of None is a failure without a response."""
+    """What became of one instance; a status of None is an end without a response."""
 
     verdict: Verdict
     status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The associations that were lost while one instance was sent."""
+
+    count: int
+    first: float  # POSIX time
+    others_since: int  # deliveries of others after the first of them
 
 
 class SentLog:
@@ -43,15 +58,23 @@ class SentLog:
 
     def __init__(self, held: LockedFile, round_: int) -> None:
         self._held = held
-        self.begun = time.time()  # of this round
-        self._round = 0
+        self._is_open = self._holds = False
+        self._halvings: int = 0
+        self._follow = {
+            ROUND: self._begin_round,
+            OPENED: self._open,
+            RELEASED: self._release,
+            COMMITTED: self._commit,
+            MISSING: self._miss,
+        }
         self.final: dict[str, Sent] = {}
         self.committed: set[str] = set()
-        self._answers: Counter[tuple[str, int | None]] = Counter()
+        self._may_be_there: set[str] = set()  # at the destination, whatever counts
+        self._round = 0
+        self._forget_round(time.time())
         self._read()
         if self._round < round_:
-            self._write(ROUND, f"{round_:04}", "")
-            self._begin_round(round_, time.time())
+            self._begin_round(self._write(ROUND, f"{round_:04}", ""))
 
     @classmethod
     def try_open(cls, path: Path, round_: int = 0) -> "SentLog | None":
@@ -65,27 +88,61 @@ class SentLog:
             unless_read.pop_all()
         return log
 
+    def opened(self, *, held: bool) -> None:
+        """An association is established; `held`: what it delivers is final at `released`."""
+        self._open(self._write(OPENED, HELD if held else NO_STATUS, ""))
+
+    def released(self) -> None:
+        self._release(self._write(RELEASED, NO_STATUS, ""))
+
+    def lost(self) -> None:
+        """The association was not released. No line says so: the want of one does."""
+        if self._is_open:
+            self._halvings = min(self._halvings + self._holds, _SHORTEST)
+        self._held_back.clear()
+        self._is_open = False
+
     def record(self, file: str, verdict: Verdict, status: int | None) -> None:
-        """Appends a response; `file` is relative to the folder that is exported."""
-        self._write(verdict.name, _hexadecimal(status), file)
-        self._take(file, verdict, status)
+        """Appends what became of an instance; `file` is relative to the folder that is sent."""
+        self._take(self._write(verdict.name, _hexadecimal(status), file))
 
     def commit(self, file: str) -> None:
         """The destination keeps the instance, and says so."""
-        self._write(COMMITTED, NO_STATUS, file)
-        self._take_commitment(COMMITTED, file)
+        self._commit(self._write(COMMITTED, NO_STATUS, file))
 
     def miss(self, file: str, failure_reason: int | None) -> None:
         """The destination does not keep the instance, whatever it has answered to it."""
-        self._write(MISSING, _hexadecimal(failure_reason), file)
-        self._take_commitment(MISSING, file)
+        self._miss(self._write(MISSING, _hexadecimal(failure_reason), file))
 
     def answers(self, file: str, status: int | None) -> int:
         """How often a file was answered with a status so far."""
         return self._answers[file, status]
 
-    def count(self, verdict: Verdict) -> int:
-        return sum(1 for sent in self.final.values() if sent.verdict is verdict)
+    def was_sent(self, file: str) -> bool:
+        """Whether the destination may have it from an earlier association."""
+        return file in self._may_be_there
+
+    def losses(self, file: str) -> Losses | None:
+        if not (times := self._losses.get(file)):
+            return None
+        return Losses(len(times), times[0][0], self._delivered - times[0][1])
+
+    def longest(self, owed: int) -> int:
+        """How many of what is owed the next association is to carry.
+
+        All, but half as many after each lost association, and twice as many after each released
+        one: where a line breaks every minute, something must become final within the minute.
+        """
+        return max(1, owed >> self._halvings)
+
+    def count(self, *verdicts: Verdict) -> int:
+        """How many instances ended so; those among them that count at the release only, too."""
+        ends = [*self.final.values(), *self._held_back.values()]
+        return sum(1 for sent in ends if sent.verdict in verdicts)
+
+    def statuses(self, verdicts: Collection[Verdict]) -> Counter[Sent]:
+        """How often each end is among those of these kinds."""
+        return Counter(sent for sent in self.final.values() if sent.verdict in verdicts)
 
     def close(self) -> None:
         self._held.close()
@@ -108,38 +165,59 @@ class SentLog:
         first, *lines = sent_lines(whole)
         self.begun = first.at
         for line in lines:
-            if line.word == ROUND:
-                self._begin_round(int(line.status), line.at)
-                continue
-            if line.word in (COMMITTED, MISSING):
-                self._take_commitment(line.word, line.file)
-                continue
-            status = None if line.status == NO_STATUS else int(line.status, 16)
-            self._take(line.file, Verdict[line.word], status)
+            self._follow.get(line.word, self._take)(line)
+        self.lost()
 
-    def _begin_round(self, number: int, at: float) -> None:
-        self._round, self.begun = number, at
-        self._answers.clear()
-        self.final = {
-            file: sent for file, sent in self.final.items() if sent.verdict is not Verdict.FAILED
-        }
+    def _begin_round(self, line: SentLine) -> None:
+        self._round = int(line.status)
+        self._forget_round(line.at)
+        self.final = {file: sent for file, sent in self.final.items() if sent.verdict not in FAILED}
 
-    def _take(self, file: str, verdict: Verdict, status: int | None) -> None:
-        self._answers[file, status] += 1
-        if verdict in _FINAL:
-            self.final[file] = Sent(verdict, status)
+    def _forget_round(self, at: float) -> None:
+        self.begun = at
+        self._is_open = self._holds = False
+        self._halvings, self._delivered = 0, 0
+        self._held_back: dict[str, Sent] = {}  # final once the association is released
+        self._answers: Counter[tuple[str, int | None]] = Counter()
+        self._losses: dict[str, list[tuple[float, int]]] = {}  # when, after how many deliveries
 
-    def _take_commitment(self, word: str, file: str) -> None:
-        if word == COMMITTED:
-            self.committed.add(file)
-        else:
-            self.committed.discard(file)
-            self.final.pop(file, None)
+    def _open(self, line: SentLine) -> None:
+        self.lost()
+        self._is_open, self._holds = True, line.status == HELD
 
-    def _write(self, word: str, status: str, file: str) -> None:
-        line = SentLine(time.time(), word, status, file).encode()
-        if os.write(self._held.descriptor, line) != len(line):
+    def _release(self, line: SentLine) -> None:
+        self.final |= self._held_back
+        self._held_back.clear()
+        self._halvings = max(0, self._halvings - 1)
+        self._is_open = False
+
+    def _commit(self, line: SentLine) -> None:
+        self.committed.add(line.file)
+
+    def _miss(self, line: SentLine) -> None:
+        self.committed.discard(line.file)
+        self.final.pop(line.file, None)
+
+    def _take(self, line: SentLine) -> None:
+        verdict = Verdict[line.word]
+        status = None if line.status == NO_STATUS else int(line.status, 16)
+        self._answers[line.file, status] += 1
+        if verdict in DELIVERED or verdict is Verdict.LOST:
+            self._may_be_there.add(line.file)
+        if verdict is Verdict.LOST:
+            self._losses.setdefault(line.file, []).append((line.at, self._delivered))
+        if verdict in DELIVERED:
+            self._delivered += 1
+            (self._held_back if self._holds else self.final)[line.file] = Sent(verdict, status)
+        elif verdict in FAILED:
+            self.final[line.file] = Sent(verdict, status)
+
+    def _write(self, word: str, status: str, file: str) -> SentLine:
+        line = SentLine(time.time(), word, status, file)
+        encoded = line.encode()
+        if os.write(self._held.descriptor, encoded) != len(encoded):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return line
 
 
 def _hexadecimal(status: int | None) -> str:

@@ -60,3 +60,53 @@ local function take_back(id, lane, keep)
     wait(id, lane)
   end
 end
+
+-- A lane is shut after failures in a row: nothing of it is granted until its probe, a step in a
+-- lane of its own, was done.
+local PROBE = 'probe:'
+
+local function fails(lane, reason, delay, shut_after, patience)
+  local tried = string.match(lane, '^' .. PROBE .. '(.*)')
+  local health = LANE .. (tried or lane)
+  if tried and redis.call('HEXISTS', health, 'shut') == 0 then return end
+  redis.call('HSET', health, 'error', reason, 'error_at', now(), 'patience', patience)
+  if not tried and redis.call('HINCRBY', health, 'failures', 1) >= tonumber(shut_after) then
+    if redis.call('HSETNX', health, 'shut', now()) == 1 then
+      redis.call('HSET', health, 'probe_at', now() + delay)
+    end
+  end
+end
+
+-- After a probe one place, as its failures still count: the next one shuts it again.
+local function succeeds(lane)
+  local tried = string.match(lane, '^' .. PROBE .. '(.*)')
+  local open = tried or lane
+  local was_shut = redis.call('HDEL', LANE .. open, 'shut', 'probe_at') > 0
+  if not tried then
+    redis.call('HDEL', LANE .. lane, 'failures', 'error', 'error_at', 'patience')
+    redis.call('HSET', LANE .. lane, 'done_at', now())
+  end
+  if not was_shut then return end
+  for _, id in ipairs(redis.call('ZRANGE', DUE .. open, 0, -1)) do
+    redis.call('ZREM', DUE .. open, id)
+    redis.call('HSET', STEP .. id, 'state', 'waiting')
+    wait(id, open)
+  end
+  if not tried then
+    local probe = PROBE .. lane
+    local state = redis.call('HGET', STEP .. probe, 'state')
+    if state == 'waiting' or state == 'retrying' then forget(probe, probe) end
+  end
+end
+
+-- The probe of a lane that is shut waits for its time, also where it was lost.
+local function probe(queue, lane, probe_at)
+  local id = PROBE .. lane
+  local state = redis.call('HGET', STEP .. id, 'state')
+  if state and state ~= 'done' and state ~= 'failed' and state ~= 'withdrawn' then return end
+  redis.call('PERSIST', STEP .. id)
+  make(id, queue, id, '', 0)
+  redis.call('HSET', STEP .. id, 'state', 'retrying', 'breaks', 0)
+  redis.call('HDEL', STEP .. id, 'withdrawn', 'holds_on')
+  redis.call('ZADD', DUE .. id, probe_at, id)
+end

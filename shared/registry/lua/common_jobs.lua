@@ -26,11 +26,24 @@ local function indexes_of(job)
   return found
 end
 
+-- How many instances were delivered in each minute of the last day.
+local function count_sent(name, old, new)
+  local more = new.delivered - old.delivered
+  if more <= 0 then return end
+  local minute = math.floor(now() / 60000)
+  local key = SENT .. name .. ':' .. math.floor(minute / 60)
+  redis.call('HINCRBY', key, minute, more)
+  redis.call('EXPIRE', key, 26 * 3600)
+end
+
 local function set_destination(job, name, progress)
   local created = redis.call('HGET', JOB .. job, 'created')
   if not created then return end
   local old = redis.call('HGET', DESTINATIONS .. job, name)
-  if old then redis.call('ZREM', standing(name, old), job) end
+  if old then
+    redis.call('ZREM', standing(name, old), job)
+    count_sent(name, cjson.decode(old), cjson.decode(progress))
+  end
   redis.call('HSET', DESTINATIONS .. job, name, progress)
   redis.call('SADD', DESTINATION_NAMES, name)
   redis.call('ZADD', JOBS_BY_DESTINATION .. name, created, job)

@@ -1,9 +1,9 @@
--- id, token, outcome, reason, delay, counted, troubled, broken, held up, keep,
+-- id, token, outcome, reason, delay, counted, shut after, patience, broken, held up, keep,
 -- queue, lane, job, priority, attempts, breaks
 -- -> 'finished', or 'lost' to whom the step is not any more
-local id, token, outcome, reason, delay, counted, troubled, broken, held_up, keep =
-  unpack(ARGV, 1, 10)
-local queue, lane, job, priority, attempts, breaks = unpack(ARGV, 11)
+local id, token, outcome, reason, delay, counted = unpack(ARGV, 1, 6)
+local shut_after, patience, broken, held_up, keep = unpack(ARGV, 7, 11)
+local queue, lane, job, priority, attempts, breaks = unpack(ARGV, 12)
 local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'finished', 'withdrawn')
 if step[3] == token then return 'finished' end
 if not step[1] then make(id, queue, lane, job, priority) end
@@ -12,10 +12,10 @@ if not step[1] or never_granted(step[1], step[2]) then
 elseif step[2] ~= token then
   return 'lost'
 end
-if troubled == '1' then
-  redis.call('SADD', TROUBLED, lane)
+if shut_after ~= '0' then
+  fails(lane, reason, delay, shut_after, patience)
 elseif outcome == 'done' then
-  redis.call('SREM', TROUBLED, lane)
+  succeeds(lane)
 end
 if held_up == '1' then
   redis.call('ZADD', HELD_UP, 'NX', now(), id)

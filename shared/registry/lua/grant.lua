@@ -23,7 +23,13 @@ for i = 1, #places, 2 do
   end
 end
 
-local lanes = {}
+for _, lane in ipairs(redis.call('SMEMBERS', LANES .. queue)) do
+  local shut, probe_at = unpack(redis.call('HMGET', LANE .. lane, 'shut', 'probe_at'))
+  if shut then probe(queue, lane, probe_at) end
+end
+
+local lanes = {}  -- how much room there is in each
+local overdue = {}  -- of those that are shut: what waits since then goes all the same, to be given up
 local taken = 0
 for _, lane in ipairs(redis.call('SMEMBERS', LANES .. queue)) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE .. lane, '-inf', time)) do
@@ -42,10 +48,30 @@ for _, lane in ipairs(redis.call('SMEMBERS', LANES .. queue)) do
   taken = taken + here  -- what was handed over has a place in its lane, and holds no worker
   local held = here + redis.call('ZCARD', HANDED_OVER .. lane)
   local cap = tonumber(redis.call('HGET', CAPS, lane) or '1e9')
+  local tried = string.match(lane, '^' .. PROBE .. '(.*)')
+  local failures, shut, patience, paused =
+    unpack(redis.call('HMGET', LANE .. lane, 'failures', 'shut', 'patience', 'paused'))
+  if tried then paused = redis.call('HGET', LANE .. tried, 'paused') end
   -- After a failure one place, until a step succeeds: a lane that hangs never holds the queue.
-  if redis.call('SISMEMBER', TROUBLED, lane) == 1 then cap = math.min(cap, 1) end
+  if failures then cap = math.min(cap, 1) end
+  if paused == '1' then cap = 0 end
+  if shut then overdue[lane] = time - patience end
   lanes[lane] = cap - held
 end
+
+-- The first of a lane that may go.
+local function head(lane)
+  local since = overdue[lane]
+  if not since then return redis.call('ZRANGE', WAITING .. lane, 0, 0, 'WITHSCORES') end
+  for priority = -1, 2 do
+    local first = priority * 1e13
+    local found = redis.call('ZRANGEBYSCORE', WAITING .. lane, first, first + since, 'WITHSCORES',
+      'LIMIT', 0, 1)
+    if found[1] then return found end
+  end
+  return {}
+end
+
 free = math.min(free, tonumber(redis.call('HGET', CAPS, queue) or '1e9')) - taken
 
 local granted = {}
@@ -54,9 +80,11 @@ for i = 5, #ARGV do
   local first, lane_of_first, score_of_first
   for lane, room in pairs(lanes) do
     if room > 0 then
-      local head = redis.call('ZRANGE', WAITING .. lane, 0, 0, 'WITHSCORES')
-      if head[1] and (not first or tonumber(head[2]) < score_of_first) then
-        first, lane_of_first, score_of_first = head[1], lane, tonumber(head[2])
+      local id, score = unpack(head(lane))
+      score = tonumber(score)
+      if id and (not first or score < score_of_first
+          or (score == score_of_first and id < first)) then
+        first, lane_of_first, score_of_first = id, lane, score
       end
     end
   end

@@ -1,5 +1,6 @@
 -- id, token, caller, running lease
--- -> {queue, lane, job, priority, attempts, breaks, held up for (ms)}; {} for a stale message
+-- -> {queue, lane, job, priority, attempts, breaks, submitted, held up for (ms)};
+-- {} for a stale message
 local id, token, caller, period = unpack(ARGV)
 local step = redis.call('HMGET', STEP .. id, 'state', 'token', 'caller', 'lane')
 if step[2] ~= token then return {} end
@@ -11,7 +12,8 @@ elseif step[1] ~= 'running' or step[3] ~= caller then
   return {}
 end
 lease(id, step[4], tonumber(period))
-local found = redis.call('HMGET', STEP .. id, 'queue', 'lane', 'job', 'priority', 'attempts', 'breaks')
+local found = redis.call('HMGET', STEP .. id, 'queue', 'lane', 'job', 'priority', 'attempts', 'breaks',
+  'submitted')
 local since = redis.call('ZSCORE', HELD_UP, id)
 table.insert(found, since and now() - since or 0)
 return found

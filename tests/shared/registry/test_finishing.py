@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from shared.registry.gate import Gate, Verdict
-from shared.registry.step import Priority, Queue, StepEnd
+from shared.registry.step import Priority, Queue, StepEnd, Trouble
 from tests.shared.registry.steps import (
     LANE,
     QUEUE,
@@ -20,6 +20,7 @@ from tests.shared.registry.steps import (
 )
 
 PACS, ARCHIVE = "export:PACS", "export:ARCHIVE"
+TROUBLE = Trouble(shut_after=9, patience=600)
 
 
 @pytest.mark.parametrize("end", [StepEnd.DONE, StepEnd.FAILED, StepEnd.RETRYING])
@@ -117,13 +118,13 @@ def test_a_troubled_lane_is_held_to_one_place_until_a_step_of_it_is_done(redis: 
     first, second = (start(gate, grant) for grant in gate.grant(Queue.EXPORT))
     assert [first.step.lane, second.step.lane] == [PACS, PACS]
 
-    gate.finish(first, StepEnd.RETRYING, delay=60, troubled=True)
+    gate.finish(first, StepEnd.RETRYING, delay=60, trouble=TROUBLE)
     (grant,) = gate.grant(Queue.EXPORT)  # one of the troubled lane still runs
     assert grant.step_id == "archive 0"
     done(gate, start(gate, grant))  # a success elsewhere proves nothing
     assert granted_ids(gate, Queue.EXPORT) == ["archive 1"]
 
-    gate.finish(second, StepEnd.RETRYING, delay=60, troubled=True)
+    gate.finish(second, StepEnd.RETRYING, delay=60, trouble=TROUBLE)
     (grant,) = gate.grant(Queue.EXPORT)
     assert grant.step_id == "pacs 2"
     gate.set_caps({Queue.EXPORT: 10})
@@ -141,7 +142,7 @@ def test_a_step_that_fails_without_trouble_neither_makes_nor_ends_it(gate: Gate)
     gate.submit(step("y"))
     gate.finish(runs[0], StepEnd.FAILED)
     assert len(gate.grant(QUEUE)) == 2
-    gate.finish(runs[1], StepEnd.RETRYING, delay=60, troubled=True)
+    gate.finish(runs[1], StepEnd.RETRYING, delay=60, trouble=TROUBLE)
     gate.finish(runs[2], StepEnd.FAILED)
     gate.finish(runs[3], StepEnd.RETRYING, delay=60)
     gate.submit(step("z"))
@@ -149,7 +150,7 @@ def test_a_step_that_fails_without_trouble_neither_makes_nor_ends_it(gate: Gate)
 
 
 def test_a_cap_of_a_troubled_lane_is_never_raised_to_one(gate: Gate):
-    gate.finish(started(gate, "a"), StepEnd.RETRYING, troubled=True)
+    gate.finish(started(gate, "a"), StepEnd.RETRYING, trouble=TROUBLE)
     gate.set_caps({LANE: 0})
     gate.submit(step("b"))
     assert granted_ids(gate) == []

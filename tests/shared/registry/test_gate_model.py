@@ -1,6 +1,6 @@
 """The gate against a small model of it: any order of calls, lost messages, dead workers, steps that
-are withdrawn, a server that is emptied. Time passes only where a rule says so: a lease of no length
-has run out."""
+are withdrawn, lanes that are shut or paused, a server that is emptied. Time passes only where a
+rule says so: a lease of no length has run out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from redis import Redis
 
 from shared.registry import keys
 from shared.registry.gate import Gate, Leases, Verdict
-from shared.registry.step import Grant, Priority, Run, Step, StepEnd
+from shared.registry.step import PROBE, Grant, Priority, Run, Step, StepEnd, Trouble
 from tests.shared.registry.steps import QUEUE, server_time
 
 EVER = Leases(granted=600, running=600)
@@ -33,8 +33,13 @@ STEPS = {
     name: Step(name, QUEUE, LANES[n % 2], "job", Priority(n % 3))
     for n, name in enumerate("abcdefg")
 }
+PROBES = {
+    PROBE + lane: Step(PROBE + lane, QUEUE, PROBE + lane, "", Priority.STAT) for lane in LANES
+}
+ALL_LANES = (*LANES, *(PROBE + lane for lane in LANES))
 LATER = 600.0  # seconds: it comes where a rule says so
 any_step = st.sampled_from(sorted(STEPS.values(), key=lambda step: step.id))
+any_trouble = st.sampled_from([None, None, Trouble(1, LATER), Trouble(3, LATER), Trouble(1, 0)])
 
 
 class At(Enum):
@@ -47,6 +52,9 @@ class At(Enum):
     DUE = auto()
     ENDED = auto()
     WITHDRAWN = auto()
+
+
+GONE_FOR_GOOD = (At.FORGOTTEN, At.ENDED, At.WITHDRAWN)  # a probe is made anew after these
 
 
 @dataclass
@@ -77,9 +85,22 @@ class Model:
 
 
 @dataclass
+class Lane:
+    """What the gate must know of one lane."""
+
+    failures: int = 0  # in a row
+    shut: bool = False
+    probe_later: bool = False  # when its probe is made, its time has not come
+    patient: bool = True  # nothing that waits has waited for too long
+    paused: bool = False
+
+
+@dataclass
 class World:
-    steps: dict[str, Model] = field(default_factory=lambda: {name: Model() for name in STEPS})
-    troubled: set[str] = field(default_factory=set)
+    steps: dict[str, Model] = field(
+        default_factory=lambda: {name: Model() for name in STEPS | PROBES}
+    )
+    lanes: dict[str, Lane] = field(default_factory=lambda: {name: Lane() for name in LANES})
     places: int = 0
     closed: bool = False
 
@@ -97,9 +118,12 @@ class GateMachine(RuleBasedStateMachine):
         self.gone = Gate(self.redis, GONE)
         self.world = World()
         self.wanted: set[str] = set()
-        self.callers = 0
+        self.callers, self.words = 0, 1
         self.gate.open()
         self.gate.set_caps(CAPS)
+        self.announce_places(4)
+        for step in STEPS.values():
+            self.submit(step, 0.0)
 
     def model(self, step_id: str) -> Model:
         return self.world.steps[step_id]
@@ -110,7 +134,7 @@ class GateMachine(RuleBasedStateMachine):
     def submit(self, step: Step, delay: float) -> None:
         model = self.model(step.id)
         known = model.at not in (At.FORGOTTEN, At.WITHDRAWN)
-        before = server_time(self.redis)
+        before = self._next_millisecond()
         state = self.gate.submit(step, delay)
         self.wanted.add(step.id)
         if not known:
@@ -134,15 +158,35 @@ class GateMachine(RuleBasedStateMachine):
             self.redis.zadd(keys.DUE + step.lane, {step.id: 1})
             self.model(step.id).later = False
 
-    @rule(places=st.integers(0, 4))
+    @rule(lane=st.sampled_from(LANES))
+    def a_probes_time_comes(self, lane: str) -> None:
+        self.gate.probe_now(lane)
+        if self.world.lanes[lane].shut:
+            self.world.lanes[lane].probe_later = False
+            self.model(PROBE + lane).later = False
+
+    @rule(lane=st.sampled_from(LANES), paused=st.booleans(), newer=st.booleans())
+    def pause(self, lane: str, paused: bool, newer: bool) -> None:
+        self.words += newer
+        as_of = self.words if newer else self.words - 1
+        known = self.redis.hget(keys.LANE + lane, "paused_as_of")
+        taken = known is None or int(known) <= as_of * 1000
+        assert self.gate.set_paused(lane, paused, as_of) == taken
+        if taken:
+            self.world.lanes[lane].paused = paused
+
+    @rule(places=st.sampled_from([0, 1, 4, 4]))
     def announce_places(self, places: int) -> None:
         self.gate.announce_places("worker", {QUEUE: places})
         self.world.places = places
 
     @rule(target=grants, lapses=st.booleans())
     def grant(self, lapses: bool) -> object:
-        expected = self._admissible()
+        return multiple(*self.grant_all(lapses))
+
+    def grant_all(self, lapses: bool) -> list[Grant]:
         granted = (Gate(self.redis, Leases(0, 600)) if lapses else self.gate).grant(QUEUE)
+        expected = self._admissible()
         # By age and priority: which of two of the same millisecond goes first is the gate's choice.
         assert [self._place_in_line(grant.step_id) for grant in granted] == expected
         for grant in granted:
@@ -151,10 +195,18 @@ class GateMachine(RuleBasedStateMachine):
             assert grant.attempts == model.attempts
             model.at, model.token, model.caller = At.HELD, grant.token, ""
             model.lapsed, model.granted_before = lapses, True
-        for lane in {STEPS[grant.step_id].lane for grant in granted}:
-            assert self.redis.zcard(keys.LEASES + lane) <= CAPS[lane]
+        for lane in {_lane(grant.step_id) for grant in granted}:
+            assert self.redis.zcard(keys.LEASES + lane) <= CAPS.get(lane, 1)
         assert not granted or sum(self._leases()) <= CAPS[QUEUE]
-        return multiple(*granted)
+        return granted
+
+    @rule(target=bodies)
+    def begin_what_may(self) -> object:
+        """As a worker does to which no message is lost."""
+        if self.world.closed:
+            self.opened()
+        run = [self.start(grant) for grant in self.grant_all(lapses=False)]
+        return multiple(*run)
 
     @rule(target=bodies, grant=grants)
     def start(self, grant: Grant) -> object:
@@ -221,7 +273,7 @@ class GateMachine(RuleBasedStateMachine):
         end=st.sampled_from(StepEnd),
         delay=st.sampled_from([0.0, LATER]),
         counted=st.booleans(),
-        troubled=st.booleans(),
+        trouble=any_trouble,
         broken=st.booleans(),
         repeated=st.booleans(),
     )
@@ -231,7 +283,7 @@ class GateMachine(RuleBasedStateMachine):
         end: StepEnd,
         delay: float,
         counted: bool,
-        troubled: bool,
+        trouble: Trouble | None,
         broken: bool,
         repeated: bool,
     ) -> None:
@@ -240,17 +292,17 @@ class GateMachine(RuleBasedStateMachine):
         before = server_time(self.redis)
         for _ in range(2 if repeated else 1):
             finished = self.gate.finish(
-                body, end, delay=delay, counted=counted, troubled=troubled, broken=broken
+                body, end, delay=delay, counted=counted, trouble=trouble, broken=broken
             )
             assert finished == expected
         if not expected:
             return
         if adopts:
             self._adopt(body, before)
-        if troubled:
-            self.world.troubled.add(body.step.lane)
+        if trouble:
+            self._fails(body.step.lane, trouble, delay)
         elif end is StepEnd.DONE:
-            self.world.troubled.discard(body.step.lane)
+            self._succeeds(body.step.lane)
         if end is StepEnd.WITHDRAWN or (model.stopping and end is not StepEnd.DONE):
             model.withdraw()
             return
@@ -262,8 +314,10 @@ class GateMachine(RuleBasedStateMachine):
 
     # What happens to the server.
 
-    @rule()
-    def emptied(self) -> None:
+    @rule(seldom=st.integers(0, 9))
+    def emptied(self, seldom: int) -> None:
+        if seldom:
+            return
         self.redis.flushall()
         self.world = World(closed=True)
 
@@ -275,10 +329,15 @@ class GateMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_step_that_is_out_has_one_lease_and_no_other_has_any(self) -> None:
-        held = [sum(model.at is At.HELD for model in self._of(lane)) for lane in LANES]
-        assert self._leases() == held
-        elsewhere = [sum(model.at is At.ELSEWHERE for model in self._of(lane)) for lane in LANES]
-        assert [self.redis.zcard(keys.HANDED_OVER + lane) for lane in LANES] == elsewhere
+        for index, at in ((keys.LEASES, At.HELD), (keys.HANDED_OVER, At.ELSEWHERE)):
+            expected = [sum(model.at is at for model in self._of(lane)) for lane in ALL_LANES]
+            assert [self.redis.zcard(index + lane) for lane in ALL_LANES] == expected
+
+    @invariant()
+    def each_lane_is_as_the_ends_of_its_steps_have_left_it(self) -> None:
+        for name, lane in self.world.lanes.items():
+            failures, shut = self.redis.hmget(keys.LANE + name, "failures", "shut")
+            assert (int(failures or 0), bool(shut)) == (lane.failures, lane.shut)
 
     @invariant()
     def each_step_keeps_its_place_in_line_as_long_as_it_is_known(self) -> None:
@@ -290,7 +349,7 @@ class GateMachine(RuleBasedStateMachine):
             )
 
     def _leases(self) -> list[int]:
-        return [int(self.redis.zcard(keys.LEASES + lane)) for lane in LANES]
+        return [int(self.redis.zcard(keys.LEASES + lane)) for lane in ALL_LANES]
 
     def teardown(self) -> None:
         """However it went: workers die, messages are lost, and each step can be driven to its end
@@ -299,7 +358,9 @@ class GateMachine(RuleBasedStateMachine):
             return
         self.gate.open()
         self.gate.set_caps(CAPS)
-        for step in STEPS.values():  # who runs died long ago
+        for lane in LANES:
+            self.gate.set_paused(lane, False, self.words)
+        for step in (STEPS | PROBES).values():  # who runs died long ago
             for index in (keys.LEASES, keys.HANDED_OVER):
                 self.redis.zadd(index + step.lane, {step.id: 1}, xx=True)
         self.gate.announce_places("worker", {QUEUE: 0})
@@ -308,13 +369,22 @@ class GateMachine(RuleBasedStateMachine):
             self.gate.submit(STEPS[name])
             self.redis.zadd(keys.DUE + STEPS[name].lane, {name: 1}, xx=True)
         self.gate.announce_places("worker", {QUEUE: 4})
-        for _ in range(2 * len(STEPS) + 2):
+        for _ in range(2 * len(STEPS) + 4):
+            for lane in LANES:
+                self.gate.probe_now(lane)
             for grant in self.gate.grant(QUEUE):
                 run = self.gate.start(grant.step_id, grant.token, "the last")
                 assert run is not None
                 assert self.gate.finish(run, StepEnd.DONE)
         ends = {name: self.gate.submit(STEPS[name]) for name in self.wanted}
         assert set(ends.values()) <= {"done", "failed"}, ends
+
+    def _next_millisecond(self) -> float:
+        """Later than any step so far: who goes first must not be left to chance."""
+        before = server_time(self.redis)
+        while int((now := server_time(self.redis)) * 1000) == int(before * 1000):
+            pass
+        return now
 
     # How the model judges.
 
@@ -345,17 +415,57 @@ class GateMachine(RuleBasedStateMachine):
         """The server has a record of the step since just now."""
         model = self.model(step.id)
         model.attempts, model.breaks, model.holds_on = 0, 0, False
-        model.submitted = int(self.redis.hget(keys.STEP + step.id, "submitted") or 0)
-        assert int(before * 1000) <= model.submitted <= server_time(self.redis) * 1000
+        submitted = self.redis.hget(keys.STEP + step.id, "submitted")
+        model.submitted = int(submitted or 0)  # none: withdrawn again by the same call
+        if submitted is not None:
+            assert int(before * 1000) <= model.submitted <= server_time(self.redis) * 1000
+
+    def _fails(self, name: str, trouble: Trouble, delay: float) -> None:
+        lane = self.world.lanes[name.removeprefix(PROBE)]
+        probes = name.startswith(PROBE)
+        if probes and not lane.shut:
+            return
+        lane.patient = trouble.patience > 0
+        if probes:
+            return
+        lane.failures += 1
+        if lane.failures >= trouble.shut_after and not lane.shut:
+            lane.shut, lane.probe_later = True, delay > 0
+
+    def _succeeds(self, name: str) -> None:
+        tried = name.removeprefix(PROBE)
+        lane = self.world.lanes[tried]
+        was_shut, lane.shut = lane.shut, False
+        if name == tried:
+            lane.failures = 0
+        if not was_shut:
+            return
+        for model in self._of(tried):
+            if model.at is At.DUE:
+                model.at = At.WAITING
+        probe = self.model(PROBE + tried)
+        if name == tried and probe.at in (At.WAITING, At.DUE):
+            self.world.steps[PROBE + tried] = Model()
+
+    def _make_probes(self) -> None:
+        """As a grant does, for each lane that is shut."""
+        for name, lane in self.world.lanes.items():
+            old = self.model(PROBE + name)
+            if lane.shut and old.at in GONE_FOR_GOOD:
+                submitted = int(self.redis.hget(keys.STEP + PROBE + name, "submitted") or 0)
+                known = old.at is not At.FORGOTTEN
+                made = Model(At.DUE, submitted, later=lane.probe_later, granted_before=known)
+                self.world.steps[PROBE + name] = made
 
     def _place_in_line(self, step_id: str) -> tuple[bool, Priority, int]:
-        model, priority = self.model(step_id), STEPS[step_id].priority
+        model, priority = self.model(step_id), (STEPS | PROBES)[step_id].priority
         return not model.holds_on, Priority.STAT if model.holds_on else priority, model.submitted
 
     def _admissible(self) -> list[tuple[bool, Priority, int]]:
         """Which the next grant admits, in order; what ran out or is due waits from now on."""
         if self.world.closed:
             return []
+        self._make_probes()
         for model in self.world.steps.values():
             if model.at is At.DUE and not model.later:
                 model.at = At.WAITING
@@ -366,20 +476,27 @@ class GateMachine(RuleBasedStateMachine):
                 model.take_back()
         taken = sum(model.at is At.HELD for model in self.world.steps.values())
         room = max(0, min(self.world.places, CAPS[QUEUE]) - taken)
-        return sorted(place for lane in LANES for place in self._admissible_of(lane))[:room]
+        return sorted(place for lane in ALL_LANES for place in self._admissible_of(lane))[:room]
 
     def _admissible_of(self, lane: str) -> list[tuple[bool, Priority, int]]:
-        cap = min(CAPS[lane], 1) if lane in self.world.troubled else CAPS[lane]
+        of, probes = self.world.lanes[lane.removeprefix(PROBE)], lane.startswith(PROBE)
+        if of.paused or (of.shut and of.patient and not probes):
+            return []
+        cap = min(CAPS[lane], 1) if not probes and of.failures else CAPS.get(lane, 9)
         held = sum(model.at in (At.HELD, At.ELSEWHERE) for model in self._of(lane))
         waiting = (
             self._place_in_line(name)
             for name, model in self.world.steps.items()
-            if STEPS[name].lane == lane and model.at is At.WAITING
+            if _lane(name) == lane and model.at is At.WAITING
         )
         return sorted(waiting)[: max(0, cap - held)]
 
     def _of(self, lane: str) -> Iterator[Model]:
-        return (model for name, model in self.world.steps.items() if STEPS[name].lane == lane)
+        return (model for name, model in self.world.steps.items() if _lane(name) == lane)
+
+
+def _lane(step_id: str) -> str:
+    return (STEPS | PROBES)[step_id].lane
 
 
 def test_the_gate_does_what_its_model_does(redis: Redis):
@@ -390,7 +507,7 @@ def test_the_gate_does_what_its_model_does(redis: Redis):
     run_state_machine_as_test(
         OnThisServer,
         settings=settings(
-            max_examples=50,
+            max_examples=60,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -9,7 +9,7 @@ from shared.registry.destinations import destinations
 from shared.registry.failed_jobs import failed_jobs
 from shared.registry.gate import Gate
 from shared.registry.jobs import DestinationProgress, JobRecords
-from shared.registry.step import StepEnd
+from shared.registry.step import StepEnd, Trouble
 from tests.shared.registry.jobs import job
 from tests.shared.registry.steps import LANE, granted_ids, started, step
 
@@ -37,7 +37,7 @@ def test_any_other_step_stays_as_it_is(redis: Redis, gate: Gate, state: str) -> 
 
 
 def test_a_lane_that_recovered_is_no_longer_held_to_one_place(redis: Redis, gate: Gate) -> None:
-    gate.finish(started(gate, "a"), StepEnd.RETRYING, delay=3600, troubled=True)
+    gate.finish(started(gate, "a"), StepEnd.RETRYING, delay=3600, trouble=Trouble(9, 600))
     gate.submit(step("b"))
     gate.submit(step("c"))
     assert granted_ids(gate) == ["b"]

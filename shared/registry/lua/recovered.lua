@@ -1,0 +1,2 @@
+-- lane: as if a step of it were done
+succeeds(ARGV[1])
