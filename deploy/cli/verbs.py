@@ -24,6 +24,8 @@ VERBS: Final = {
     "status": Verb("Look", "deploy.cli.status", "status"),
     "associations": Verb("Look", "deploy.cli.associations", "associations"),
     "jobs": Verb("Look", "deploy.cli.jobs", "app"),
+    "exports": Verb("Look", "deploy.cli.exports", "app"),
+    "destinations": Verb("Look", "deploy.cli.destinations", "app"),
     "aborted": Verb("Decide", "deploy.cli.aborted", "app"),
     "quarantine": Verb("Decide", "deploy.cli.quarantine", "app"),
     "recover": Verb("Decide", "deploy.cli.recover", "recover"),

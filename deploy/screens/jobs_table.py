@@ -44,7 +44,7 @@ def _how(job: JobView) -> str:
     ends = job.destinations
     if all(each.state is DestinationState.PENDING for each in ends.values()):
         ends = ends if job.state is JobState.EXPORTING else {}
-    words = [f"{name} {_progress(each)}" for name, each in ends.items()]
+    words = [f"{name} {progress(each, job.waits.get(name))}" for name, each in ends.items()]
     if not any(each.state in FAILURES for each in ends.values()):
         words = [plain(job.reason), *words] if job.reason else words
     if job.progress is not None:
@@ -55,13 +55,16 @@ def _how(job: JobView) -> str:
     return ", ".join(words)
 
 
-def _progress(progress: DestinationProgress) -> str:
+def progress(progress: DestinationProgress, waits: str | None) -> str:
+    """How an export stands; `waits`: what for, where that is not its time alone."""
     reason = f": {plain(progress.reason)}" if progress.reason else ""
     match progress.state:
         case DestinationState.DELIVERED:
             return f"{progress.delivered}"
         case DestinationState.DELIVERED_WITH_WARNINGS:
             return f"{progress.delivered} ({progress.warnings} with warnings)"
+        case DestinationState.PENDING | DestinationState.RETRYING if waits:
+            return f"{waits}{reason}"
         case DestinationState.PENDING:
             return f"waiting for a send place{reason}"
         case DestinationState.SENDING:

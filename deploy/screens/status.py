@@ -4,6 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.screens.destinations_table import how_it_stands
 from deploy.screens.jobs_table import STYLES
 from deploy.screens.tables import number, table, whole
 from deploy.screens.words import moment, since, size
@@ -92,8 +93,8 @@ def _destinations(views: list[DestinationView]) -> Table:
     for view in views:
         numbers = view.waiting, view.sending, view.retrying, view.unconfirmed, view.failed
         oldest = "" if view.oldest is None else since(view.oldest)
-        troubled = Text("troubled", style="bold red") if view.troubled and view.owed else ""
-        destinations.add_row(view.name, *map(str, numbers), oldest, troubled)
+        how = Text(how_it_stands(view.health), style="bold red" if view.owed else "dim")
+        destinations.add_row(view.name, *map(str, numbers), oldest, how)
     return destinations
 
 

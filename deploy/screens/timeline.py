@@ -85,8 +85,13 @@ def _origin(origin: Origin) -> str:
 
 
 def _next(step: StepView, job: JobView) -> Iterator[tuple[str, str]]:
-    what = step.id.removeprefix(job.id).removeprefix(".") or job.pipeline
-    if step.due is not None:
+    destination = step.id.removeprefix(job.id).removeprefix(".")
+    what = destination or job.pipeline
+    held = job.waits.get(destination, "")
+    if held and step.state in ("waiting", "retrying"):
+        why = f", after: {plain(step.reason)}" if step.reason else ""
+        yield "waiting", f"{what}: {held}, since {moment(step.submitted)}{why}"
+    elif step.due is not None:
         why = f", after: {plain(step.reason)}" if step.reason else ""
         yield "next try", f"{what}: {moment(step.due)}, {_left(step.due)}{why}"
     elif step.state == "waiting":

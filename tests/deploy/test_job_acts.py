@@ -144,7 +144,7 @@ def test_at_a_terminal_several_are_asked_about(
     state: JobState,
 ) -> None:
     jobs = [failed(), failed()]
-    monkeypatch.setattr("deploy.cli.job_acts.at_a_terminal", lambda: True)
+    monkeypatch.setattr("deploy.cli.each_job.at_a_terminal", lambda: True)
     run = penstock("retry", "--failed", *words, answer=answer)
     assert run.code == (0 if state is JobState.EXPORTING else 1)
     assert ("Retry 2 jobs?" in run.errors) == bool(answer)
@@ -156,7 +156,7 @@ def test_one_job_or_a_script_is_not_asked(
 ) -> None:
     job_id = failed()
     with monkeypatch.context() as terminal:
-        terminal.setattr("deploy.cli.job_acts.at_a_terminal", lambda: True)
+        terminal.setattr("deploy.cli.each_job.at_a_terminal", lambda: True)
         assert penstock("retry", "--failed").printed == f"{job_id}: exporting\n"
     failed(), failed()
     assert penstock("retry", "--failed").code == 0

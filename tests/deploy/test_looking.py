@@ -12,13 +12,13 @@ from deploy.embedded_server import EmbeddedServer
 from shared.ids import new_id
 from shared.job import DestinationEnd, DestinationState, JobState
 from shared.registry.associations import remember
-from shared.registry.destinations import DestinationView
+from shared.registry.destinations import Breaker, DestinationView, Health
 from shared.registry.gate import Gate, Leases
 from shared.registry.held_up import HeldUp
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.queues import QueueView
 from shared.registry.receivers import beat
-from shared.registry.step import Queue, Step, StepEnd
+from shared.registry.step import Queue, Step, StepEnd, Trouble
 from shared.status import Status, StorageCounts
 from shared.tree import StorageTree
 from shared.worker_state import WorkerState
@@ -81,10 +81,23 @@ def test_nobody_to_receive_or_to_work_is_a_fault() -> None:
 
 
 def test_a_destination_that_takes_nothing_is_a_fault_while_exports_wait_for_it() -> None:
-    down = DestinationView("PACS", 1, 0, 2, failed=4, troubled=True, oldest=None)
-    assert status(destinations=[down]).faults == ["PACS is troubled, and exports wait for it: 3"]
-    assert status(destinations=[replace(down, troubled=False)]).faults == []
-    assert status(destinations=[replace(down, waiting=0, retrying=0)]).faults == []
+    view = DestinationView("PACS", 1, 0, 2, failed=4, oldest=None)
+    for health, how in (
+        (Health(Breaker.TROUBLED), "is troubled"),
+        (Health(Breaker.OPEN), "is down"),
+        (Health(Breaker.OPEN, paused=True), "is paused"),
+    ):
+        down = replace(view, health=health)
+        assert status(destinations=[down]).faults == [f"PACS {how}, and exports wait for it: 3"]
+        assert status(destinations=[replace(down, waiting=0, retrying=0)]).faults == []
+    assert status(destinations=[view]).faults == []
+
+
+def test_a_destination_that_refuses_whatever_comes_is_a_fault_though_nothing_waits() -> None:
+    view = DestinationView("PACS", 0, 0, 0, failed=4, oldest=None)
+    refusing = replace(view, health=Health(refusal="0124 (not authorized)"))
+    (fault,) = status(destinations=[refusing]).faults
+    assert fault.endswith("for a person to mend: 0124 (not authorized)")
 
 
 def test_what_is_in_quarantine_is_a_fault_and_what_is_aborted_is_none() -> None:
@@ -136,16 +149,20 @@ def test_status_says_of_each_destination_what_waits_and_since_when(records: Redi
     (granted,) = gate.grant(Queue.EXPORT)
     run = gate.start(granted.step_id, granted.token, "caller")
     assert run is not None
-    gate.finish(run, StepEnd.RETRYING, delay=60, troubled=True)
+    gate.finish(run, StepEnd.RETRYING, delay=60, trouble=Trouble(3, 600))
     gate.submit(Step("newer.PACS", Queue.EXPORT, "export:PACS", "newer"))
 
     found = {each["name"]: each for each in penstock("status", "--json").json["destinations"]}
     assert sorted(found) == ["ARCHIVE", "NEW", "PACS"]
     pacs, archive, new = found["PACS"], found["ARCHIVE"], found["NEW"]
     assert (pacs["waiting"], pacs["sending"], pacs["retrying"], pacs["failed"]) == (1, 0, 1, 0)
-    assert pacs["troubled"]
+    assert pacs["health"]["breaker"] == "troubled"
     assert datetime.fromisoformat(pacs["oldest"]) == EPOCH - timedelta(seconds=300)
-    assert (archive["failed"], archive["oldest"], archive["troubled"]) == (2, None, False)
+    assert (archive["failed"], archive["oldest"], archive["health"]["breaker"]) == (
+        2,
+        None,
+        "closed",
+    )
     assert new["waiting"] == new["failed"] == 0
     queues = {each["queue"]: each for each in penstock("status", "--json").json["queues"]}
     assert datetime.now(UTC) - datetime.fromisoformat(queues["export"]["oldest"]) < timedelta(

@@ -1,0 +1,66 @@
+"""Doing something to each of several jobs, and saying what became of each."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from redis import Redis
+
+from deploy.cli.common import ExitCode
+from deploy.cli.jsonable import to_json
+from shared.acts import ActError
+from shared.ids import is_id
+from shared.job import Job
+from shared.registry.views import UnknownJobError, find_job
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs' ids, or their ends")]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one job that was meant."""
+
+    job: str
+    done: bool
+    said: str  # the job's state now, or why it was not done
+
+
+def confirm_several(question: str, count: int) -> None:
+    """Asks before more than one, where somebody is there to be asked; a no ends the program."""
+    if count > 1 and at_a_terminal():
+        typer.confirm(question, abort=True, err=True)
+
+
+def at_a_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin.isatty()
+
+
+def each_job(redis: Redis, ids: list[str], act: Callable[[str], Job], as_json: bool) -> None:
+    """Answers for each job as it is done; the exit code says whether all were."""
+    redis.ping()  # before anything is done
+    answers = []
+    for given in dict.fromkeys(ids):
+        answers.append(_one(redis, given, act))
+        if not as_json:
+            typer.echo(f"{answers[-1].job}: {answers[-1].said}", err=not answers[-1].done)
+    if as_json:
+        typer.echo(to_json(answers))
+    elif not answers:
+        typer.echo("no job is meant by that")
+    if not all(answer.done for answer in answers):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _one(redis: Redis, given: str, act: Callable[[str], Job]) -> Answer:
+    try:
+        # A whole id needs no record: Redis may have been emptied.
+        job_id = given if is_id(given) else find_job(redis, given).id
+    except UnknownJobError as error:
+        return Answer(given, False, str(error))
+    try:
+        return Answer(job_id, True, act(job_id).state)
+    except ActError as error:
+        return Answer(job_id, False, f"not done: {error}")
