@@ -1,5 +1,7 @@
 """Destinations to export to: pynetdicom's Storage SCP and DCMTK's storescp."""
 
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -87,19 +89,26 @@ class Archive:
 
 
 @contextmanager
-def storescp(folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
-    """DCMTK's storescp, taking every transfer syntax that it knows (`+xa`) and keeping bytes as
-    they come (`+B`) in a folder; gives its port."""
+def storescp(
+    folder: Path, *options: str, port: int | None = None, accepting: str = "+xa"
+) -> Iterator[int]:
+    """DCMTK's storescp, keeping bytes as they come (`+B`) in a folder; gives its port.
+
+    It accepts every transfer syntax that it knows, unless told otherwise.
+    """
     folder.mkdir(exist_ok=True)
     port = port or free_port(HOST)
     process = subprocess.Popen(
-        [program("storescp"), "+B", "+xa", "-od", str(folder), "--fork", *options, str(port)],
+        [program("storescp"), "+B", accepting, "-od", str(folder), "--fork", *options, str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         wait_for(lambda: accepts_connections(HOST, port))
         yield port
     finally:
-        process.terminate()
+        # With its children: one that is still at an association keeps the port.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+        wait_for(lambda: not accepts_connections(HOST, port))

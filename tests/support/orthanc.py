@@ -36,8 +36,15 @@ class Orthanc:
 
     def instances(self) -> list[str]:
         """The ids of all that it keeps."""
-        with urllib.request.urlopen(f"{self._url}/instances", timeout=30) as answer:
-            return [str(each) for each in json.loads(answer.read())]
+        return [str(each) for each in json.loads(self._get("/instances"))]
+
+    def files(self) -> list[bytes]:
+        """All that it keeps, as files."""
+        return [self._get(f"/instances/{each}/file") for each in self.instances()]
+
+    def _get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self._url + path, timeout=30) as answer:
+            return bytes(answer.read())
 
     def _post(self, path: str, body: bytes) -> dict[str, Any]:
         request = urllib.request.Request(self._url + path, body, method="POST")
