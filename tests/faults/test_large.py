@@ -1,6 +1,6 @@
 """Much at once (R14): memory stays in bounds, and all of it is stored.
 
-At full length for `make soak`: 2 GB in one instance, 50,000 instances in one association. In
+At full length for `make at-length`: 2 GB in one instance, 50,000 instances in one association. In
 `make test` the same in short, long enough for growth to show.
 """
 
@@ -17,10 +17,10 @@ from tests.support.process import forget_peak_memory, peak_memory, resident_memo
 from tests.support.receivers import ReceiverProcess, receiver_process
 from tests.support.scu import Scu
 
-SOAK = (pytest.mark.soak, pytest.mark.timeout(3600))
+AT_LENGTH = (pytest.mark.at_length, pytest.mark.timeout(3600))
 
 
-@pytest.mark.parametrize("size", [200 * MB, pytest.param(2048 * MB, marks=SOAK)])
+@pytest.mark.parametrize("size", [200 * MB, pytest.param(2048 * MB, marks=AT_LENGTH)])
 def test_an_instance_of_any_size_leaves_memory_flat(tmp_path: Path, size: int) -> None:
     with watched_receiver(tmp_path) as receiver:
         pid = receiver.process.pid
@@ -35,7 +35,7 @@ def test_an_instance_of_any_size_leaves_memory_flat(tmp_path: Path, size: int) -
         check_frames(folder / "1.2.4.dcm", size)
 
 
-@pytest.mark.parametrize("number", [3000, pytest.param(50_000, marks=SOAK)])
+@pytest.mark.parametrize("number", [3000, pytest.param(50_000, marks=AT_LENGTH)])
 def test_an_association_of_many_instances_is_bounded_in_memory_and_stored_whole(
     tmp_path: Path, number: int
 ) -> None:

@@ -97,7 +97,7 @@ def test_a_killed_receiver_has_committed_what_it_confirmed_and_nothing_torn(
     check_goes_on(tmp_path / "storage")
 
 
-@pytest.mark.soak
+@pytest.mark.at_length
 @pytest.mark.timeout(3600)
 def test_a_receiver_killed_200_times_has_committed_what_it_confirmed(tmp_path: Path) -> None:
     for seed in range(200):

@@ -41,6 +41,11 @@ class Taken:
     def delivered(self) -> list[Came]:
         return [each for each in self.came if each.status == SUCCESS]
 
+    @property
+    def kept(self) -> list[Came]:
+        """Those, too, that came whole and were not answered."""
+        return [each for each in self.came if each.status in (SUCCESS, None)]
+
 
 class Meter:
     """How many connections are open at once, over all destinations that it is given to.
@@ -102,6 +107,19 @@ class Visit(Connection):
             self.taken.came.append(Came(request.sop_instance_uid, digest, status))
             if status is not None:
                 self.respond(request, status)
+
+    def take_up_to(self, count: int) -> bool:
+        """So many instances; False if the caller has no more than that, and has released."""
+        for _ in range(count):
+            if isinstance(self.coming(), ReleaseRequested):
+                break
+            self.take(SUCCESS)
+        else:
+            if not isinstance(self.coming(), ReleaseRequested):
+                return True
+        self.taken.released = True
+        self.release()
+        return False
 
     def take_all(self, delay: float = 0) -> None:
         """Until the release; each after a delay in seconds."""

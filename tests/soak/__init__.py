@@ -1,0 +1,1 @@
+"""A whole gateway under constant load, and troubles of a seeded random schedule."""
