@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 
+from shared.delivery import read_delivery
 from shared.job import JobState
-from shared.quarantine import read_quarantined
 from shared.registry import keys
-from tests.faults.invariants import CANARY, content
+from tests.faults.invariants import CANARY, content, uids
 from tests.soak.load import End, Sent
 from tests.soak.world import EXPORTERS, ROUTES, SENDS_AT_ONCE, World
 from tests.support.counted import Taken
@@ -147,9 +147,11 @@ class Account:
         tree = self._world.gateway.tree
         for path in tree.committed.iterdir():
             yield f"never dispatched: {path.name}"
+        # A receiver that dies while it commits leaves it to a person: its sender was told nothing.
+        unknown = {sent.uids for sent in self._sent if sent.end is End.UNKNOWN}
         for path in tree.quarantine.iterdir():
-            written = read_quarantined(path)
-            yield f"quarantined: {path.name}: {written.reason if written else 'unknown'}"
+            if tuple(uids(read_delivery(path))) not in unknown:
+                yield f"quarantined: {path.name}"
         for log in sorted(self._world.gateway.folder.glob("*.log")):
             text = log.read_text()
             for word in ("tick broke", CANARY.decode()):
