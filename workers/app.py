@@ -6,13 +6,13 @@ from celery import Celery
 
 from shared.broker import celery_app, task_name
 from shared.registry.step import Queue
-from workers.canary import Canary
+from workers.attempts.pipeline_step import run_pipeline
 from workers.context import WorkerContext
-from workers.dispatch import dispatch
+from workers.dispatching.dispatch import dispatch
 from workers.events import Events
 from workers.exports.step import export
-from workers.pipeline_step import run_pipeline
-from workers.step_runner import Body, StepFailedError, run_step
+from workers.steps.canary import Canary
+from workers.steps.step_runner import Body, StepFailedError, run_step
 
 BODIES: dict[Queue, Body] = {
     Queue.DISPATCH: dispatch,

@@ -17,7 +17,7 @@ from shared.settings.live import LiveSettings
 from shared.settings.sections import PipelineSection
 from shared.step_line import StepLine
 from shared.tree import StorageTree
-from workers.running import Running
+from workers.steps.running import Running
 
 
 @dataclass(frozen=True, slots=True)

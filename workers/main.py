@@ -12,16 +12,16 @@ from shared.registry.connection import connect
 from shared.registry.step import Queue
 from shared.settings import Settings
 from workers.app import worker_app
-from workers.canary import Canary
+from workers.attempts.finish_messages import FinishMessages
 from workers.commitment.hearing import Hearing
 from workers.context import WorkerContext, connected
-from workers.finish_messages import FinishMessages
-from workers.group_closer import GroupCloser
-from workers.health import Health, end_process
-from workers.housekeeping import Housekeeping
-from workers.places import Places
-from workers.reconciler import Reconciler
+from workers.dispatching.group_closer import GroupCloser
+from workers.keeping.housekeeping import Housekeeping
+from workers.reconciling.reconciler import Reconciler
 from workers.reread import Reread
+from workers.steps.canary import Canary
+from workers.steps.health import Health, end_process
+from workers.steps.places import Places
 from workers.ticker import Ticker
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ from redis import RedisError
 
 from shared.hangup import hear_hangups, hold_hangups
 from workers.context import WorkerContext
-from workers.places import caps
+from workers.steps.places import caps
 
 
 class Reread:

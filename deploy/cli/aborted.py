@@ -13,9 +13,9 @@ from deploy.screens.listing import Listing
 from deploy.screens.tables import number, table, text, whole
 from deploy.screens.words import moment, plain, size
 from shared.tree import StorageTree
-from workers import aborted
-from workers.aborted import AbortedDelivery, list_aborted, show_aborted
-from workers.recommit import not_whole
+from workers.keeping import aborted
+from workers.keeping.aborted import AbortedDelivery, list_aborted, show_aborted
+from workers.keeping.recommit import not_whole
 
 app = typer.Typer(
     help="Deliveries that were never released: list, commit or discard them.",

@@ -28,10 +28,10 @@ def finish(
 ) -> None:
     """Tell how an engine's attempt of a job ended; told again, it is the same."""
     # Only here: the other verbs of `jobs` are there without Celery.
-    from workers.callback import CallbackRefusedError
-    from workers.callback import finish as finish_attempt
+    from workers.attempts.callback import CallbackRefusedError
+    from workers.attempts.callback import finish as finish_attempt
+    from workers.attempts.handover import Told
     from workers.context import connected
-    from workers.handover import Told
 
     if succeeded is None:
         fail("either --succeeded or --failed", ExitCode.USAGE)

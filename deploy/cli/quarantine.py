@@ -11,8 +11,8 @@ from deploy.screens.listing import Listing
 from deploy.screens.tables import number, whole
 from deploy.screens.words import moment, plain
 from shared.tree import StorageTree
-from workers import quarantine
-from workers.quarantine import QuarantinedDelivery, list_quarantine, show_quarantined
+from workers.keeping import quarantine
+from workers.keeping.quarantine import QuarantinedDelivery, list_quarantine, show_quarantined
 
 app = typer.Typer(
     help="Deliveries that could not be dispatched: list, release or discard them.",

@@ -7,8 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from deploy.cli.common import ExitCode, fail, invocation
 from deploy.cli.records import records, redis_url
 from workers.context import WorkerContext, connected
-from workers.recover import Recovered, StorageAwayError
-from workers.recover import recover as recover_records
+from workers.reconciling.recover import Recovered, StorageAwayError
+from workers.reconciling.recover import recover as recover_records
 
 
 def recover(context: typer.Context) -> None:

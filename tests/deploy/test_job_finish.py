@@ -12,7 +12,7 @@ from shared.registry.views import history
 from tests.support.command import Ran, penstock
 from tests.support.engine import Engine, Reply
 from tests.workers.site import Given, Site
-from workers.outcome import HandedOver
+from workers.steps.outcome import HandedOver
 
 
 @pytest.fixture

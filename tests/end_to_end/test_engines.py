@@ -25,7 +25,7 @@ from tests.support.gateway import REPOSITORY, Gateway
 from tests.support.rabbitmq import rabbitmq
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
-from workers.handover import Told
+from workers.attempts.handover import Told
 
 CT, MR = "CT_small.dcm", "MR_small.dcm"
 PATIENCE = 60.0  # seconds: each word of an engine is a process to start
@@ -291,7 +291,7 @@ def test_what_an_engine_tells_is_not_lost_with_the_worker_that_is_killed_over_it
         _send(gateway, CT)
         wait_for(lambda: _elsewhere(gateway) == 1, PATIENCE)
         gateway.kill("pipelines")
-        mortal = {"DIES_AT": "workers.handover:EngineAttempt.tell"}
+        mortal = {"DIES_AT": "workers.attempts.handover:EngineAttempt.tell"}
         gateway.start("pipelines", "tests.support.mortal_worker", **mortal)
         call = engine.requests[0].json
         with Celery(broker=gateway.server.url, set_as_current=False) as elsewhere:

@@ -24,7 +24,7 @@ from tests.support.gateway import HOST, REPOSITORY
 from tests.support.programs import program
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
-from workers.health import EXIT_CODE
+from workers.steps.health import EXIT_CODE
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY)}
 

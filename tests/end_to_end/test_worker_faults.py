@@ -10,7 +10,7 @@ from tests.support.held_pipeline import HeldPipeline
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
 
-AT_ITS_PLAN = {"DIES_AT": "workers.dispatch:make_plan"}
+AT_ITS_PLAN = {"DIES_AT": "workers.dispatching.dispatch:make_plan"}
 
 
 def test_a_worker_suspended_past_its_lease_does_not_go_on_beside_the_next(tmp_path: Path) -> None:

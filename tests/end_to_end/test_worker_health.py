@@ -18,7 +18,7 @@ from tests.support.gateway import Gateway
 from tests.support.held_pipeline import HeldPipeline
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
-from workers.health import EXIT_CODE
+from workers.steps.health import EXIT_CODE
 
 TIMEOUT = 5.0  # seconds
 BRIEF = {"canary_timeout": f"{TIMEOUT}s", "drain_timeout": "1s"}

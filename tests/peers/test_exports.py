@@ -20,7 +20,7 @@ from tests.support.programs import program
 from tests.support.samples import data_set_of, sample_file
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
-from workers.outcome import Done, Failed, TryAgain
+from workers.steps.outcome import Done, Failed, TryAgain
 
 TIMEOUT = 1.0  # seconds
 NAMES = ("CT_small.dcm", "MR_small.dcm", "test-SR.dcm")

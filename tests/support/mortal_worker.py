@@ -1,6 +1,6 @@
 """The program, but for one thing: where it calls what `DIES_AT` names, it is killed by SIGKILL.
 
-Like `workers.dispatch:make_plan`, or a method, `package.module:Class.method`.
+Like `workers.dispatching.dispatch:make_plan`, or a method, `package.module:Class.method`.
 """
 
 import os

@@ -7,7 +7,7 @@ from shared.registry.jobs import DestinationProgress
 from shared.registry.views import find_job
 from tests.workers.pacs import Pacs
 from tests.workers.site import Site
-from workers.outcome import Outcome, TryAgain
+from workers.steps.outcome import Outcome, TryAgain
 
 
 def at(port: int) -> dict[str, Any]:

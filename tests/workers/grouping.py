@@ -15,11 +15,11 @@ from tests.support.records import association_fields
 from tests.support.samples import data_set_of, identified
 from tests.workers.faults import Killer
 from tests.workers.site import Given, Site
-from workers.arrivals import Arrivals
-from workers.dispatch import dispatch
-from workers.dispatched import is_dispatched
-from workers.group_closer import GroupCloser
-from workers.outcome import Done
+from workers.dispatching.arrivals import Arrivals
+from workers.dispatching.dispatch import dispatch
+from workers.dispatching.dispatched import is_dispatched
+from workers.dispatching.group_closer import GroupCloser
+from workers.steps.outcome import Done
 
 QUIET, LONGEST = 60, 1800  # seconds, far longer than any test takes
 GROUPED: dict[str, Any] = {

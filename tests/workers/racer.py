@@ -16,7 +16,7 @@ from shared.registry.connection import connect
 from shared.settings import load
 from shared.tree import ids_in
 from workers.context import connected
-from workers.removal import remove_job
+from workers.keeping.removal import remove_job
 
 READY = "test:ready"
 

@@ -28,13 +28,13 @@ from shared.step_line import StepLine
 from shared.tree import StorageTree, ids_in
 from tests.support.records import association_fields
 from tests.support.samples import CT, EXPLICIT, data_set
+from workers.attempts.pipeline_step import run_pipeline
 from workers.context import LiveSettings, WorkerContext
-from workers.dispatch import dispatch
+from workers.dispatching.dispatch import dispatch
 from workers.exports.step import export
-from workers.lease import Lease
-from workers.outcome import Done, Failed, HandedOver, NothingToDo, Outcome, TryAgain
-from workers.pipeline_step import run_pipeline
-from workers.running import Running
+from workers.steps.lease import Lease
+from workers.steps.outcome import Done, Failed, HandedOver, NothingToDo, Outcome, TryAgain
+from workers.steps.running import Running
 
 Body = Callable[[WorkerContext, Lease], Outcome]
 

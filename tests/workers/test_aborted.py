@@ -20,9 +20,9 @@ from shared.delivery import ABORTED_FILE, read_delivery
 from tests.workers.faults import kills
 from tests.workers.kept import aborted_delivery, names
 from tests.workers.site import Site
-from workers.aborted import commit, list_aborted, show_aborted
-from workers.housekeeping import Housekeeping
-from workers.outcome import Done
+from workers.keeping.aborted import commit, list_aborted, show_aborted
+from workers.keeping.housekeeping import Housekeeping
+from workers.steps.outcome import Done
 
 
 def test_they_are_listed_with_why_by_whom_and_until_when(site: Site) -> None:

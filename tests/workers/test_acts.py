@@ -17,12 +17,12 @@ from tests.support.waiting import wait_for
 from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.site import Body, Given, Site
+from workers.attempts.pipeline_step import run_pipeline
 from workers.exports.step import export
-from workers.lease import StepWithdrawnError
-from workers.outcome import Done, Failed
-from workers.pipeline_step import run_pipeline
-from workers.reconciler import Reconciler
-from workers.step_runner import StepFailedError, run_step
+from workers.reconciling.reconciler import Reconciler
+from workers.steps.lease import StepWithdrawnError
+from workers.steps.outcome import Done, Failed
+from workers.steps.step_runner import StepFailedError, run_step
 
 THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3"))
 REFUSED, TAKEN = 0xC000, 0x0000

@@ -6,9 +6,9 @@ import pytest
 from shared.delivery import DELIVERY_FILE
 from tests.workers.grouping import GroupingSite, image
 from tests.workers.site import Site
-from workers import listing
-from workers.arrivals import Arrivals, Sender
-from workers.dispatched import DISPATCHED_FILE
+from workers.dispatching.arrivals import Arrivals, Sender
+from workers.dispatching.dispatched import DISPATCHED_FILE
+from workers.reconciling import listing
 
 CT01, MR01 = Sender("BRAIN", "CT01"), Sender("BRAIN", "MR01")
 

@@ -1,4 +1,4 @@
-from workers.backoff import full_jitter
+from workers.steps.backoff import full_jitter
 
 MANY = 500
 

@@ -11,7 +11,7 @@ from tests.support.counted import CountedDestination
 from tests.support.link import Link
 from tests.support.samples import data_set
 from tests.workers.site import Given, Site
-from workers.outcome import Done, TryAgain
+from workers.steps.outcome import Done, TryAgain
 
 GIVEN = [Given(f"1.2.{number}", data_set(20_000, number)) for number in range(5)]
 

@@ -18,13 +18,13 @@ from tests.support.engine import Engine, Reply, Request
 from tests.support.waiting import wait_for
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site
-from workers.callback import CallbackRefusedError, finish
-from workers.handover import HANDED_OVER_FILE, EngineAttempt, Told
-from workers.outcome import Done, Failed, HandedOver, TryAgain
-from workers.pipeline_step import run_pipeline
-from workers.places import caps, nothing_runs
-from workers.reconciler import Reconciler
-from workers.step_runner import run_step
+from workers.attempts.callback import CallbackRefusedError, finish
+from workers.attempts.handover import HANDED_OVER_FILE, EngineAttempt, Told
+from workers.attempts.pipeline_step import run_pipeline
+from workers.reconciling.reconciler import Reconciler
+from workers.steps.outcome import Done, Failed, HandedOver, TryAgain
+from workers.steps.places import caps, nothing_runs
+from workers.steps.step_runner import run_step
 
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 MakeSite = Callable[..., Site]

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from shared.job import Job
 from tests.support.engine import Engine, Reply, Request
 from tests.workers.site import Given, Site
-from workers.callback import finish
-from workers.handover import Told
-from workers.outcome import Done, Failed, HandedOver
+from workers.attempts.callback import finish
+from workers.attempts.handover import Told
+from workers.steps.outcome import Done, Failed, HandedOver
 
 WHILE_IT_RAN = Failed("1 of the received instances were changed while it ran")
 MakeSite = Callable[..., Site]

@@ -18,10 +18,10 @@ from tests.workers.faults import kills
 from tests.workers.grouping import GroupingSite
 from tests.workers.kept import names
 from tests.workers.site import Given, Site
-from workers.dispatch import dispatch
-from workers.outcome import Done
-from workers.quarantine import release
-from workers.recover import recover
+from workers.dispatching.dispatch import dispatch
+from workers.keeping.quarantine import release
+from workers.reconciling.recover import recover
+from workers.steps.outcome import Done
 
 SR = "1.2.840.10008.5.1.4.1.1.88.11"
 MR = "1.2.840.10008.5.1.4.1.1.4"

@@ -24,12 +24,12 @@ from shared.registry.views import find_job, history, list_jobs
 from tests.support.samples import data_set_of, sample_file
 from tests.workers.faults import Killer, kill_process, kills
 from tests.workers.site import Given, Site
-from workers.dispatch import dispatch
-from workers.dispatched import DISPATCHED_FILE
-from workers.lease import StoppingError
-from workers.outcome import Done, Outcome, TryAgain
-from workers.plan import PLAN_FILE, Plan
-from workers.step_runner import run_step
+from workers.dispatching.dispatch import dispatch
+from workers.dispatching.dispatched import DISPATCHED_FILE
+from workers.dispatching.plan import PLAN_FILE, Plan
+from workers.steps.lease import StoppingError
+from workers.steps.outcome import Done, Outcome, TryAgain
+from workers.steps.step_runner import run_step
 
 TWO_PIPELINES: dict[str, Any] = {
     "ae_titles": [{"title": "BRAIN", "pipelines": ["one", "two"]}],

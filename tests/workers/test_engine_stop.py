@@ -14,13 +14,13 @@ from shared.registry.views import history
 from tests.support.engine import Engine, Reply, Request
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
-from workers import engine_stop
-from workers.callback import CallbackRefusedError, finish
-from workers.handover import EngineAttempt, Told
-from workers.lease import StepWithdrawnError
-from workers.outcome import Done, HandedOver
-from workers.places import caps
-from workers.reconciler import Reconciler
+from workers.attempts import engine_stop
+from workers.attempts.callback import CallbackRefusedError, finish
+from workers.attempts.handover import EngineAttempt, Told
+from workers.reconciling.reconciler import Reconciler
+from workers.steps.lease import StepWithdrawnError
+from workers.steps.outcome import Done, HandedOver
+from workers.steps.places import caps
 
 MakeSite = Callable[..., Site]
 

@@ -26,8 +26,8 @@ from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Given, Site
 from workers.exports.sent_log import SentLog
 from workers.exports.step import export
-from workers.lease import LeaseLostError, StoppingError
-from workers.outcome import Done, Failed, Outcome, TryAgain
+from workers.steps.lease import LeaseLostError, StoppingError
+from workers.steps.outcome import Done, Failed, Outcome, TryAgain
 
 THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3", data_set(100_000, 7)))
 UNKNOWN_SOP_CLASS = "1.2.3.4.5"

@@ -13,8 +13,8 @@ from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
 from tests.workers.test_acts import both, export_failed, exporting, lines, reconcile, refuse
-from workers.outcome import Done, Failed
-from workers.reconciler import Reconciler
+from workers.reconciling.reconciler import Reconciler
+from workers.steps.outcome import Done, Failed
 
 THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3"))
 

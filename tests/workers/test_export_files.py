@@ -11,7 +11,7 @@ from tests.support.samples import data_set
 from tests.workers.exporting import ended, troubled
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from workers.outcome import Done, Failed
+from workers.steps.outcome import Done, Failed
 
 THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3", data_set(100_000, 7)))
 REASON = "1 of 3 instances were not delivered: 1 its file is missing, or is not what was stored"

@@ -11,7 +11,7 @@ from shared.upper_layer.events import ReleaseRequested
 from tests.workers.exporting import at, ended, progress, state, troubled
 from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Given, Site
-from workers.outcome import Done, Failed
+from workers.steps.outcome import Done, Failed
 
 FIVE = tuple(Given(f"1.2.{number}") for number in range(1, 6))
 

@@ -12,9 +12,9 @@ from shared.job import JobState
 from tests.support.engine import Engine, Reply
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site
-from workers.finish_messages import FinishMessages
-from workers.handover import Answer, EngineAttempt
-from workers.outcome import HandedOver
+from workers.attempts.finish_messages import FinishMessages
+from workers.attempts.handover import Answer, EngineAttempt
+from workers.steps.outcome import HandedOver
 
 MakeSite = Callable[..., Site]
 

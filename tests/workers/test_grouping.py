@@ -17,11 +17,11 @@ from shared.registry.views import find_job, history, list_jobs
 from tests.workers.faults import kills
 from tests.workers.grouping import LONGEST, QUIET, GroupingSite, image
 from tests.workers.site import Given, Site, write_instance
-from workers.dispatch import dispatch
-from workers.dispatched import DISPATCHED_FILE
-from workers.housekeeping import Housekeeping
-from workers.outcome import Done
-from workers.reconciler import Reconciler
+from workers.dispatching.dispatch import dispatch
+from workers.dispatching.dispatched import DISPATCHED_FILE
+from workers.keeping.housekeeping import Housekeeping
+from workers.reconciling.reconciler import Reconciler
+from workers.steps.outcome import Done
 
 Make = Callable[..., Site]
 

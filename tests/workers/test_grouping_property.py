@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.workers.faults import Killer
 from tests.workers.grouping import LONGEST, QUIET, GroupingSite, image
 from tests.workers.site import Site
-from workers.reconciler import Reconciler
+from workers.reconciling.reconciler import Reconciler
 
 NEVER = 10_000  # writes
 

@@ -18,7 +18,7 @@ from pydicom import Dataset, Sequence, dcmread
 from tests.support.data_sets import BIG_ENDIAN, DEFLATED, deflated, described, encoded
 from tests.support.samples import CT, EXPLICIT, IMPLICIT, bundled_samples, sample_file
 from tests.workers.site import Given, write_instance
-from workers.headers import Headers, read_headers
+from workers.dispatching.headers import Headers, read_headers
 
 UNDEFINED = 0xFFFFFFFF
 WHOLE = Headers(

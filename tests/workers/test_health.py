@@ -16,13 +16,13 @@ from shared.registry.connection import connect
 from shared.registry.step import Queue, Step
 from shared.registry.workers import workers
 from tests.workers.site import Site
-from workers.canary import Canary
 from workers.context import WorkerContext
-from workers.health import Health
-from workers.lease import Lease
-from workers.outcome import Done, Outcome
-from workers.running import Running
-from workers.step_runner import run_step
+from workers.steps.canary import Canary
+from workers.steps.health import Health
+from workers.steps.lease import Lease
+from workers.steps.outcome import Done, Outcome
+from workers.steps.running import Running
+from workers.steps.step_runner import run_step
 
 MANY = 12  # canaries that may go unanswered
 STEP = Step("a-step", Queue.PIPELINE, "pipeline:keep", "a-job")

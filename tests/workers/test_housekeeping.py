@@ -20,10 +20,10 @@ from tests.support.file_systems import needs_tmpfs, tmpfs
 from tests.support.records import association_fields
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site, id_of, write_instance
-from workers.dispatched import DISPATCHED_FILE
-from workers.housekeeping import Housekeeping
-from workers.orphans import ALIVE_FILE
-from workers.reconciler import Reconciler
+from workers.dispatching.dispatched import DISPATCHED_FILE
+from workers.keeping.housekeeping import Housekeeping
+from workers.keeping.orphans import ALIVE_FILE
+from workers.reconciling.reconciler import Reconciler
 
 INSTANCE = Given("1.2.3")
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}

@@ -10,8 +10,8 @@ from shared.registry.gate import Verdict
 from shared.registry.step import Queue, Run, Step
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
-from workers import lease as lease_module
-from workers.lease import LeaseLostError, StepWithdrawnError, StoppingError
+from workers.steps import lease as lease_module
+from workers.steps.lease import LeaseLostError, StepWithdrawnError, StoppingError
 
 STEP = Step("a-step", Queue.PIPELINE, "pipeline:keep", "a-job")
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from workers import listing
-from workers.listing import Listing
+from workers.reconciling import listing
+from workers.reconciling.listing import Listing
 
 ONE, TWO, THREE = (f"20261122T104907-{n:012x}" for n in (1, 2, 3))
 

@@ -10,7 +10,7 @@ from shared.registry.views import find_job
 from tests.support.data_sets import BIG_ENDIAN, DEFLATED, described, encoded
 from tests.support.samples import CT, EXPLICIT, IMPLICIT, SECONDARY_CAPTURE
 from tests.workers.site import Given, Site
-from workers.outcome import Done
+from workers.steps.outcome import Done
 
 
 def given(uid: str, data_set_uid: str = "", syntax: str = EXPLICIT, **elements: Any) -> Given:

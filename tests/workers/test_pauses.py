@@ -10,7 +10,7 @@ from shared.registry.step import Queue
 from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from workers.places import Places
+from workers.steps.places import Places
 
 
 @pytest.fixture

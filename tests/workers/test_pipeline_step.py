@@ -24,9 +24,9 @@ from tests.support.samples import data_set
 from tests.support.waiting import wait_for
 from tests.workers.faults import kills
 from tests.workers.site import Given, Site
-from workers.lease import StoppingError
-from workers.outcome import Done, Failed, TryAgain
-from workers.pipeline_step import run_pipeline
+from workers.attempts.pipeline_step import run_pipeline
+from workers.steps.lease import StoppingError
+from workers.steps.outcome import Done, Failed, TryAgain
 
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 COUNT_RUNS = "echo run >> ../../../runs; "

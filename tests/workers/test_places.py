@@ -6,7 +6,7 @@ from shared.locked_file import LockedFile
 from shared.registry.step import Queue, Step
 from tests.workers.site import Given, Site
 from workers.exports.sent_log import SentLog
-from workers.places import Places, caps, nothing_runs
+from workers.steps.places import Places, caps, nothing_runs
 
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 STEP = Step("a-step", Queue.DISPATCH, "dispatch")

@@ -9,7 +9,7 @@ from shared.job import JobState
 from shared.study import study_hash
 from tests.support.samples import data_set_of, sample_file
 from tests.workers.site import Given, Site
-from workers.plan import Plan, make_plan
+from workers.dispatching.plan import Plan, make_plan
 
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 

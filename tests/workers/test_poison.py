@@ -24,14 +24,14 @@ from shared.registry.views import find_job, history
 from shared.status import read_status
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
+from workers.attempts.pipeline_step import run_pipeline
 from workers.context import WorkerContext
-from workers.dispatch import dispatch
+from workers.dispatching.dispatch import dispatch
 from workers.exports.step import export
-from workers.lease import Lease
-from workers.outcome import Outcome, TryAgain
-from workers.pipeline_step import run_pipeline
-from workers.reconciler import Reconciler
-from workers.step_runner import Body, StepFailedError, run_step
+from workers.reconciling.reconciler import Reconciler
+from workers.steps.lease import Lease
+from workers.steps.outcome import Outcome, TryAgain
+from workers.steps.step_runner import Body, StepFailedError, run_step
 
 INSTANCES = (Given("1.2.3"), Given("1.2.4"))
 GIVEN_UP = "given up: 3 runs of it broke off, the last by ZeroDivisionError"
@@ -111,7 +111,7 @@ def test_the_disk_is_told_before_redis(site: Site, monkeypatch: pytest.MonkeyPat
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.poison.advance", away)
+        patch.setattr("workers.steps.poison.advance", away)
         with pytest.raises(ConnectionError):
             attempt(site, step, breaking)
     assert find_job(site.redis, step.job).state is JobState.QUEUED

@@ -13,8 +13,8 @@ from tests.workers.pacs import Pacs
 from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Site
 from workers.exports.step import export
-from workers.outcome import Done, Outcome, TryAgain
-from workers.poison import end_poison
+from workers.steps.outcome import Done, Outcome, TryAgain
+from workers.steps.poison import end_poison
 
 STEP = Step(f"{PROBE}export:PACS", Queue.EXPORT, f"{PROBE}export:PACS")
 

@@ -10,7 +10,7 @@ from shared.registry.connection import connect
 from shared.registry.jobs import JobRecords
 from shared.registry.views import find_job
 from tests.workers.site import Given, Site
-from workers.progress_report import report_progress
+from workers.attempts.progress_report import report_progress
 
 
 def test_while_a_job_runs_its_record_says_how_far_and_its_history_stays_short(site: Site) -> None:

@@ -14,10 +14,10 @@ from shared.quarantine import QUARANTINE_FILE, Quarantined
 from tests.workers.faults import kills
 from tests.workers.kept import names, quarantined_delivery
 from tests.workers.site import Given, Site
-from workers.housekeeping import Housekeeping
-from workers.outcome import Done
-from workers.plan import PLAN_FILE
-from workers.quarantine import list_quarantine, release, show_quarantined
+from workers.dispatching.plan import PLAN_FILE
+from workers.keeping.housekeeping import Housekeeping
+from workers.keeping.quarantine import list_quarantine, release, show_quarantined
+from workers.steps.outcome import Done
 
 SECTIONS: dict[str, Any] = {
     "ae_titles": [

@@ -15,10 +15,10 @@ from shared.registry.step import Queue, StepEnd
 from shared.registry.views import find_job, list_jobs
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from workers.catch_up import catch_up
 from workers.context import WorkerContext
-from workers.outcome import Done, Failed
-from workers.reconciler import Reconciler
+from workers.reconciling.catch_up import catch_up
+from workers.reconciling.reconciler import Reconciler
+from workers.steps.outcome import Done, Failed
 
 INSTANCE = Given("1.2.3")
 
@@ -247,7 +247,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     with monkeypatch.context() as patch:
         patch.setattr(JobFolder, "read", note_read)
-        patch.setattr("workers.reconciler.catch_up", note_told)
+        patch.setattr("workers.reconciling.reconciler.catch_up", note_told)
         yield seen
 
 

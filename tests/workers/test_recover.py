@@ -15,8 +15,8 @@ from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
 from tests.workers.test_reconciler import STATES, empty_redis, site_with_jobs_in_every_state
-from workers.outcome import Done, Failed
-from workers.recover import Recovered, StorageAwayError, recover
+from workers.reconciling.recover import Recovered, StorageAwayError, recover
+from workers.steps.outcome import Done, Failed
 
 INSTANCE = Given("1.2.3")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.site import id_of
-from workers.shelf import Shelf
+from workers.keeping.shelf import Shelf
 
 HOUR = 3600.0
 

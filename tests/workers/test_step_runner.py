@@ -10,9 +10,9 @@ from shared.registry.step import Grant, Queue, Step, StepEnd, Trouble
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
 from workers.context import WorkerContext
-from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
-from workers.outcome import Done, Failed, Outcome, TryAgain
-from workers.step_runner import Body, StepFailedError, run_step
+from workers.steps.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
+from workers.steps.outcome import Done, Failed, Outcome, TryAgain
+from workers.steps.step_runner import Body, StepFailedError, run_step
 
 STEP = Step("a-step", Queue.PIPELINE, "pipeline:keep", "a-job")
 SECRET = "DOE^JOHN"

@@ -18,12 +18,12 @@ from workers.commitment.data_sets import Told, encode_request, read_told
 from workers.context import WorkerContext
 from workers.exports.outgoing import Outgoing
 from workers.exports.sent_log import SentLog
-from workers.lease import Lease
 from workers.scu.association import associate
 from workers.scu.commitment import COMMITMENT_CONTEXT, CommitmentScu
 from workers.scu.contexts import IMPLICIT_VR_LITTLE_ENDIAN
 from workers.scu.errors import NotAcceptedError, ScuError
 from workers.scu.peer import Caller, Peer
+from workers.steps.lease import Lease
 
 log = structlog.get_logger()
 

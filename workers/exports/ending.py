@@ -10,14 +10,14 @@ from shared.job import DestinationEnd, DestinationState, Job, JobState
 from shared.registry.step import Trouble
 from shared.settings.sections import Destination
 from workers.advance import advance
-from workers.backoff import full_jitter
 from workers.commitment.keeping import Awaited, Confirmed, Keeping, NotConfirmed
 from workers.exports.outgoing import Outgoing
 from workers.exports.sent_log import Sent, SentLog
 from workers.exports.store_status import DELIVERED, FAILED, Verdict, in_words
 from workers.exports.work import ExportWork
-from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.scu.errors import RejectedError
+from workers.steps.backoff import full_jitter
+from workers.steps.outcome import Done, Failed, Outcome, TryAgain
 
 log = structlog.get_logger()
 

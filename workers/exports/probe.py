@@ -6,14 +6,14 @@ from shared.job_steps import EXPORT_LANE
 from shared.registry.step import PROBE, Trouble
 from shared.settings import Settings
 from shared.settings.sections import Destination
-from workers.backoff import full_jitter
 from workers.context import WorkerContext
-from workers.lease import Lease
-from workers.outcome import Done, Outcome, TryAgain
 from workers.scu.association import associate
 from workers.scu.contexts import VERIFICATION_CONTEXT
 from workers.scu.errors import NotAcceptedError, RejectedError, ScuError
 from workers.scu.peer import Caller, Peer
+from workers.steps.backoff import full_jitter
+from workers.steps.lease import Lease
+from workers.steps.outcome import Done, Outcome, TryAgain
 
 _NO_REASON = (1, 1, 1)  # PS3.8 table 9-21: what one may say who was offered Verification alone
 

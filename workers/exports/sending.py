@@ -11,11 +11,11 @@ from workers.exports.outgoing import Outgoing, by_association
 from workers.exports.sent_log import SentLog
 from workers.exports.store_status import Verdict, in_words, judge
 from workers.exports.work import ExportWork
-from workers.lease import LeaseLostError, StepWithdrawnError, StoppingError
 from workers.scu.association import ScuAssociation, associate
 from workers.scu.contexts import contexts_for
 from workers.scu.errors import ScuError
 from workers.scu.peer import Caller, Peer
+from workers.steps.lease import LeaseLostError, StepWithdrawnError, StoppingError
 
 log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ from shared.mirror import MUST_NOT_RUN
 from shared.part10 import NotPart10Error
 from shared.settings.sections import Destination
 from workers.advance import advance
+from workers.attempts.result_manifest import read_manifest
 from workers.commitment.keeping import AskLaterError, Keeping
 from workers.context import WorkerContext
 from workers.exports.ending import end_export, is_delivered, settle, try_again
@@ -15,11 +16,10 @@ from workers.exports.sending import LaterError, Sending
 from workers.exports.sent_log import SentLog
 from workers.exports.store_status import Verdict
 from workers.exports.work import ExportWork
-from workers.lease import Lease, StepWithdrawnError
-from workers.outcome import Done, Outcome, TryAgain
-from workers.result_manifest import read_manifest
 from workers.scu.errors import ScuError
-from workers.surroundings import is_elsewhere
+from workers.steps.lease import Lease, StepWithdrawnError
+from workers.steps.outcome import Done, Outcome, TryAgain
+from workers.steps.surroundings import is_elsewhere
 
 _BUSY_DELAY = 2.0  # seconds
 

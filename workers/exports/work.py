@@ -12,8 +12,8 @@ from workers.advance import advance
 from workers.context import WorkerContext
 from workers.exports.sent_log import SentLog
 from workers.exports.store_status import DELIVERED, FAILED, Verdict
-from workers.lease import Lease
-from workers.tried import Try
+from workers.steps.lease import Lease
+from workers.steps.tried import Try
 
 log = structlog.get_logger()
 

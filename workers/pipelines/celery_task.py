@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 
 from shared.job import Job
 from shared.settings.pipeline_kinds import CeleryPipeline
-from workers.handover import EngineAttempt
+from workers.attempts.handover import EngineAttempt
 from workers.pipelines.engine_call import idempotency_key, ids_and_paths
 from workers.pipelines.kind import (
     AttemptEnd,

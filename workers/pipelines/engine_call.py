@@ -10,9 +10,9 @@ from shared.delivery import read_delivery
 from shared.job import Job
 from shared.job_folder import Attempt
 from shared.part10 import read_file_meta
-from workers.headers import Headers, read_headers
+from workers.dispatching.headers import Headers, read_headers
+from workers.dispatching.plan import PLAN_FILE, Plan
 from workers.pipelines.kind import AttemptRun
-from workers.plan import PLAN_FILE, Plan
 
 
 class _Indexed(NamedTuple):

@@ -8,8 +8,8 @@ from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
 from shared.locked_file import LockedFile
 from shared.settings.sections import PipelineSection
-from workers.handover import EngineAttempt
-from workers.lease import Lease
+from workers.attempts.handover import EngineAttempt
+from workers.steps.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.job import Job
 from shared.settings.pipeline_kinds import NULL, WHOLE_CALL, WebhookPipeline
-from workers.handover import EngineAttempt
+from workers.attempts.handover import EngineAttempt
 from workers.pipelines.engine_call import (
     idempotency_key,
     identifiers,

@@ -32,12 +32,12 @@ from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.raw_scp import Connection, RawScp
 from tests.workers.site import Given, Site
-from workers.catch_up import catch_up
 from workers.commitment.hearing import Hearing
 from workers.exports.step import export
-from workers.outcome import Done, Failed, Outcome, TryAgain
-from workers.removal import remove_job
-from workers.retention import job_removal_time
+from workers.keeping.removal import remove_job
+from workers.keeping.retention import job_removal_time
+from workers.reconciling.catch_up import catch_up
+from workers.steps.outcome import Done, Failed, Outcome, TryAgain
 
 THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3"))
 UIDS = [given.uid for given in THREE]

@@ -12,10 +12,10 @@ from deploy.system import free_port
 from shared.registry.connection import connect
 from shared.settings.pipeline_kinds import CeleryPipeline
 from tests.workers.site import Given, Site
-from workers.callback import finish
-from workers.handover import Told
-from workers.outcome import HandedOver, TryAgain
+from workers.attempts.callback import finish
+from workers.attempts.handover import Told
 from workers.pipelines.celery_task import CeleryTask
+from workers.steps.outcome import HandedOver, TryAgain
 
 MakeJob = Callable[..., tuple[Site, str]]
 

@@ -20,12 +20,12 @@ from shared.registry.step import Queue
 from shared.settings.sections import CommandPipeline
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
-from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 from workers.pipelines import disk_use as disk_use_module
 from workers.pipelines import program as program_module
 from workers.pipelines.command import Command
 from workers.pipelines.kind import AttemptEnd, AttemptFailed, AttemptRun, NotNow, Succeeded
 from workers.pipelines.kinds import kind_of
+from workers.steps.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
 
 SUCCESS = Succeeded("attempts/1/output")
 # A child goes on in a session of its own; the program goes on once that is so.

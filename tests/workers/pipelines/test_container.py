@@ -12,8 +12,8 @@ import pytest
 from tests.support.docker import Docker, recipes
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
-from workers.lease import StepWithdrawnError, StoppingError
-from workers.outcome import Done, Failed, TryAgain
+from workers.steps.lease import StepWithdrawnError, StoppingError
+from workers.steps.outcome import Done, Failed, TryAgain
 
 RECIPES = recipes()
 BRAIN, SPLEEN = "brain:1.4", "spleen-seg-x64-workstation-dgpu-linux-amd64:1.0"

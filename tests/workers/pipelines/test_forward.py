@@ -1,8 +1,8 @@
 from shared.settings.sections import ForwardPipeline
 from tests.workers.site import Given, Site
-from workers.outcome import Done
 from workers.pipelines.forward import Forward
 from workers.pipelines.kinds import kind_of
+from workers.steps.outcome import Done
 
 SECTION = ForwardPipeline(kind="forward")
 

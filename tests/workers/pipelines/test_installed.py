@@ -10,8 +10,8 @@ import tomli_w
 
 from shared.settings import InvalidSettingsError, load
 from tests.workers.site import Given, Site
-from workers.outcome import Done, Failed
 from workers.pipelines.kinds import kind_of
+from workers.steps.outcome import Done, Failed
 
 KIND = """
 from shared.settings.fields import Seconds

@@ -28,11 +28,11 @@ from tests.support.engine import HOST, Engine, Reply, Request
 from tests.support.samples import identified
 from tests.support.waiting import wait_for
 from tests.workers.site import Given, Site
-from workers.handover import EngineAttempt
-from workers.lease import StepWithdrawnError
-from workers.outcome import Done, Failed, HandedOver, TryAgain
+from workers.attempts.handover import EngineAttempt
 from workers.pipelines.webhook import StatusClass, Webhook, retry_after, status_class
-from workers.places import caps
+from workers.steps.lease import StepWithdrawnError
+from workers.steps.outcome import Done, Failed, HandedOver, TryAgain
+from workers.steps.places import caps
 
 Made = tuple[Site, str]
 MakeJob = Callable[..., Made]

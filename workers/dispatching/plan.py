@@ -13,8 +13,8 @@ from shared.settings import Settings
 from shared.settings.receiving import AeTitleEntry
 from shared.stored_file import StoredFile
 from shared.study import series_hash, study_hash
-from workers.choosing import choose
-from workers.headers import Headers, read_headers
+from workers.dispatching.choosing import choose
+from workers.dispatching.headers import Headers, read_headers
 
 PLAN_FILE = "plan.json"
 

@@ -14,10 +14,10 @@ from shared.delivery import read_delivery
 from shared.job import JobState
 from shared.job_folder import JobFolder
 from shared.tree import ids_in
-from workers.catch_up import catch_up
 from workers.context import WorkerContext
-from workers.dispatched import is_dispatched
-from workers.listing import Listing
+from workers.dispatching.dispatched import is_dispatched
+from workers.reconciling.catch_up import catch_up
+from workers.reconciling.listing import Listing
 
 log = structlog.get_logger()
 

@@ -15,21 +15,19 @@ from shared.registry.jobs import Entry
 from shared.settings.fields import format_duration
 from shared.settings.sections import PipelineSection
 from workers.advance import advance
-from workers.attempt_end import (
+from workers.attempts.attempt_end import (
     FIRST_DELAY,
     LONGEST_DELAY,
     end_attempt,
     fail_job,
     tell_retry,
 )
-from workers.attempt_judged import changed_before, judged, put_off
-from workers.backoff import full_jitter
-from workers.callback import end_as_told, failed_as_told
+from workers.attempts.attempt_judged import changed_before, judged, put_off
+from workers.attempts.callback import end_as_told, failed_as_told
+from workers.attempts.engine_stop import stop_engines
+from workers.attempts.handover import Answer, EngineAttempt
+from workers.attempts.progress_report import report_progress
 from workers.context import WorkerContext
-from workers.engine_stop import stop_engines
-from workers.handover import Answer, EngineAttempt
-from workers.lease import Lease, StepWithdrawnError, StoppingError
-from workers.outcome import Done, HandedOver, Outcome, TryAgain
 from workers.pipelines.kind import (
     AttemptEnd,
     AttemptFailed,
@@ -41,9 +39,11 @@ from workers.pipelines.kind import (
 )
 from workers.pipelines.kinds import kind_of
 from workers.pipelines.leftovers import end_leftovers
-from workers.progress_report import report_progress
-from workers.surroundings import is_elsewhere
-from workers.tried import Try
+from workers.steps.backoff import full_jitter
+from workers.steps.lease import Lease, StepWithdrawnError, StoppingError
+from workers.steps.outcome import Done, HandedOver, Outcome, TryAgain
+from workers.steps.surroundings import is_elsewhere
+from workers.steps.tried import Try
 
 _BUSY_DELAY = 2.0  # seconds
 _TELLING = 10.0  # seconds that an engine is waited for which is to be told something

@@ -14,8 +14,8 @@ from shared.job_folder import JobFolder
 from shared.part10 import NotPart10Error, read_file_meta
 from shared.same_bytes import same_from
 from shared.tree import StorageTree
-from workers.groups import Gathered
-from workers.plan import PLAN_FILE, Plan
+from workers.dispatching.groups import Gathered
+from workers.dispatching.plan import PLAN_FILE, Plan
 
 
 class UnreadableDeliveryError(Exception):

@@ -14,8 +14,8 @@ from shared.locked_file import LockedFile
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.jobs import Entry
 from shared.settings.sections import PipelineSection
+from workers.attempts.handover import EngineAttempt
 from workers.context import WorkerContext
-from workers.handover import EngineAttempt
 from workers.pipelines.kind import NotStoppedError, StopsEngines
 from workers.pipelines.kinds import kind_of
 

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from shared.job import Job, JobState
 from shared.job_folder import JobFolder
 from workers.advance import advance
-from workers.arrivals import Arrivals, Sender
 from workers.context import WorkerContext
-from workers.group_input import UnreadableDeliveryError, gatherer
-from workers.groups import Gathered, Groups
+from workers.dispatching.arrivals import Arrivals, Sender
+from workers.dispatching.group_input import UnreadableDeliveryError, gatherer
+from workers.dispatching.groups import Gathered, Groups
 
 log = structlog.get_logger()
 

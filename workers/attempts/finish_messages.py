@@ -17,9 +17,9 @@ from pydantic import BaseModel, ValidationError
 from redis import Redis
 
 from shared.broker import FINISH_QUEUE, FINISH_TASK
-from workers.callback import CallbackRefusedError, finish
+from workers.attempts.callback import CallbackRefusedError, finish
+from workers.attempts.handover import Told
 from workers.context import WorkerContext
-from workers.handover import Told
 
 log = structlog.get_logger()
 

@@ -10,12 +10,12 @@ from shared.decision import RefusedError, deciding
 from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
 from shared.trash import empty_trash, throw_away
-from workers import aborted, quarantine
 from workers.context import WorkerContext
-from workers.orphans import rescue_orphans
-from workers.removal import remove_job
-from workers.retention import job_removal_time, shortest_retention
-from workers.shelf import Shelf
+from workers.keeping import aborted, quarantine
+from workers.keeping.orphans import rescue_orphans
+from workers.keeping.removal import remove_job
+from workers.keeping.retention import job_removal_time, shortest_retention
+from workers.keeping.shelf import Shelf
 
 log = structlog.get_logger()
 

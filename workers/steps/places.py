@@ -7,8 +7,8 @@ from shared.pauses import Pauses
 from shared.registry.step import Queue
 from shared.settings import Settings
 from shared.tree import StorageTree
+from workers.attempts.handover import engines_work
 from workers.context import WorkerContext
-from workers.handover import engines_work
 
 
 class Places:

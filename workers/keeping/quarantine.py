@@ -18,8 +18,8 @@ from shared.settings import Settings
 from shared.settings.sections import Storage
 from shared.tree import StorageTree, ids_in
 from workers.context import WorkerContext
-from workers.plan import PLAN_FILE, Plan
-from workers.recommit import announce, whole_instances
+from workers.dispatching.plan import PLAN_FILE, Plan
+from workers.keeping.recommit import announce, whole_instances
 
 _UNREADABLE = f"its {DELIVERY_FILE} cannot be read"
 

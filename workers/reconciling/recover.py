@@ -14,10 +14,10 @@ from shared.job import JobState
 from shared.job_folder import JobFolder
 from shared.tree import ids_in
 from workers.advance import advance
-from workers.catch_up import catch_up
 from workers.context import WorkerContext
-from workers.dispatched import is_dispatched
-from workers.reconciler import submit_dispatch
+from workers.dispatching.dispatched import is_dispatched
+from workers.reconciling.catch_up import catch_up
+from workers.reconciling.reconciler import submit_dispatch
 
 _AT_ONCE = 1000
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from shared.delivery import ASSOCIATION_FILE, DELIVERY_FILE, Association
 from shared.tree import StorageTree, ids_in
-from workers.dispatched import is_dispatched
-from workers.listing import Listing
+from workers.dispatching.dispatched import is_dispatched
+from workers.reconciling.listing import Listing
 
 
 class Sender(NamedTuple):

@@ -10,7 +10,7 @@ from shared.durable import sync_file
 from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
 from shared.result_files import BadResult, bad_results
-from workers.changed_input import changed_instances
+from workers.attempts.changed_input import changed_instances
 from workers.context import WorkerContext
 from workers.pipelines.kind import AttemptEnd, AttemptFailed, NotNow, Succeeded
 

@@ -11,7 +11,7 @@ from shared.job import Job, Result
 from shared.job_folder import JobFolder
 from shared.result_files import result_instances
 from shared.stored_file import StoredFile
-from workers.plan import PLAN_FILE, Plan, PlannedInstance
+from workers.dispatching.plan import PLAN_FILE, Plan, PlannedInstance
 
 _FILE = "result.json"
 

@@ -13,7 +13,7 @@ from workers.advance import advance
 from workers.context import WorkerContext
 from workers.exports.sent_log import SentLog
 from workers.exports.store_status import DELIVERED, Verdict
-from workers.outcome import Done, Failed, NothingToDo, Outcome, TryAgain
+from workers.steps.outcome import Done, Failed, NothingToDo, Outcome, TryAgain
 
 log = structlog.get_logger()
 

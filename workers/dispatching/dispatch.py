@@ -14,11 +14,16 @@ from shared.quarantine import quarantine
 from shared.settings.receiving import AeTitleEntry
 from workers.advance import advance
 from workers.context import WorkerContext
-from workers.dispatched import DISPATCHED_FILE, Dispatched, is_dispatched, read_dispatched
-from workers.groups import Groups
-from workers.lease import Lease
-from workers.outcome import Done, Outcome, TryAgain
-from workers.plan import PLAN_FILE, Plan, PlannedJob, make_plan
+from workers.dispatching.dispatched import (
+    DISPATCHED_FILE,
+    Dispatched,
+    is_dispatched,
+    read_dispatched,
+)
+from workers.dispatching.groups import Groups
+from workers.dispatching.plan import PLAN_FILE, Plan, PlannedJob, make_plan
+from workers.steps.lease import Lease
+from workers.steps.outcome import Done, Outcome, TryAgain
 
 log = structlog.get_logger()
 

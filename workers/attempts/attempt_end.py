@@ -11,12 +11,12 @@ from shared.job_folder import Attempt, JobFolder
 from shared.registry.jobs import Entry
 from shared.result_files import result_files
 from workers.advance import advance
-from workers.backoff import full_jitter
+from workers.attempts.result_manifest import write_manifest
 from workers.context import WorkerContext
-from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipelines.kind import AttemptFailed, Succeeded, with_told
-from workers.result_manifest import write_manifest
-from workers.tried import Try
+from workers.steps.backoff import full_jitter
+from workers.steps.outcome import Done, Failed, Outcome, TryAgain
+from workers.steps.tried import Try
 
 FIRST_DELAY, LONGEST_DELAY = 5.0, 300.0  # seconds between attempts
 

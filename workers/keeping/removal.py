@@ -16,9 +16,9 @@ from shared.job_steps import all_steps
 from shared.trash import throw_away
 from workers.commitment.asked import forget_transactions
 from workers.context import WorkerContext
-from workers.dispatched import is_dispatched, read_dispatched
-from workers.groups import Groups
-from workers.retention import job_removal_time
+from workers.dispatching.dispatched import is_dispatched, read_dispatched
+from workers.dispatching.groups import Groups
+from workers.keeping.retention import job_removal_time
 
 log = structlog.get_logger()
 

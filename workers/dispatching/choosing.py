@@ -11,7 +11,7 @@ from typing import NamedTuple
 from shared.delivery import Delivery, Instance
 from shared.settings.fields import caller_matches
 from shared.settings.when import When
-from workers.headers import Headers
+from workers.dispatching.headers import Headers
 
 
 class _Series(NamedTuple):

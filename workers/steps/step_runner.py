@@ -18,13 +18,21 @@ from shared.job_folder import JobFolder
 from shared.registry.jobs import Entry
 from shared.registry.step import Queue, Run, Step, StepEnd
 from shared.settings.fields import format_duration
-from workers.backoff import full_jitter
-from workers.catch_up import catch_up
 from workers.context import WorkerContext
-from workers.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
-from workers.outcome import Done, Failed, HandedOver, NothingToDo, Outcome, TryAgain, Withdrawn
-from workers.poison import end_poison
-from workers.surroundings import is_elsewhere, is_gone
+from workers.reconciling.catch_up import catch_up
+from workers.steps.backoff import full_jitter
+from workers.steps.lease import Lease, LeaseLostError, StepWithdrawnError, StoppingError
+from workers.steps.outcome import (
+    Done,
+    Failed,
+    HandedOver,
+    NothingToDo,
+    Outcome,
+    TryAgain,
+    Withdrawn,
+)
+from workers.steps.poison import end_poison
+from workers.steps.surroundings import is_elsewhere, is_gone
 
 log = structlog.get_logger()
 

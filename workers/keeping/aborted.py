@@ -16,7 +16,7 @@ from shared.delivery import ABORTED_FILE, DELIVERY_FILE, Delivery
 from shared.settings.sections import Storage
 from shared.tree import StorageTree, ids_in
 from workers.context import WorkerContext
-from workers.recommit import announce, not_whole, whole_instances
+from workers.keeping.recommit import announce, not_whole, whole_instances
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from shared.job import Job, JobState
 from shared.job_folder import JobFolder
 from shared.registry.gate import Gate, Verdict
 from shared.registry.step import Queue, Run, StepEnd
-from workers.attempt_end import end_attempt
-from workers.attempt_judged import judged
+from workers.attempts.attempt_end import end_attempt
+from workers.attempts.attempt_judged import judged
+from workers.attempts.engine_stop import stop_engines
+from workers.attempts.handover import Answer, EngineAttempt, Told
 from workers.context import WorkerContext
-from workers.engine_stop import stop_engines
-from workers.handover import Answer, EngineAttempt, Told
-from workers.outcome import Done, Failed, Outcome, TryAgain
 from workers.pipelines.kind import AttemptFailed, Succeeded
-from workers.tried import Try
+from workers.steps.outcome import Done, Failed, Outcome, TryAgain
+from workers.steps.tried import Try
 
 _LONGEST_MESSAGE = 200  # characters
 

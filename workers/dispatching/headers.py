@@ -4,7 +4,7 @@ from pathlib import Path
 
 from shared.delivery import Record
 from shared.part10 import NotPart10Error
-from workers.data_set_start import NotADataSetError, read_start
+from workers.dispatching.data_set_start import NotADataSetError, read_start
 
 
 class Headers(Record):

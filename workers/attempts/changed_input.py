@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.job import Job
 from shared.job_folder import JobFolder
-from workers.plan import PLAN_FILE, Plan
+from workers.dispatching.plan import PLAN_FILE, Plan
 
 
 def changed_instances(folder: JobFolder, job: Job) -> int:

@@ -6,7 +6,7 @@ from redis import RedisError
 
 from shared.delivery import INSTANCE_SUFFIX, Delivery, Instance
 from workers.context import WorkerContext
-from workers.reconciler import submit_dispatch
+from workers.reconciling.reconciler import submit_dispatch
 
 
 def not_whole(folder: Path, delivery: Delivery) -> list[str]:

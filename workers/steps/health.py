@@ -13,9 +13,9 @@ from redis import Redis, RedisError
 from shared.registry import workers
 from shared.registry.step import Queue
 from shared.worker_state import WorkerState
-from workers.canary import Canary
 from workers.context import WorkerContext
-from workers.places import Places
+from workers.steps.canary import Canary
+from workers.steps.places import Places
 
 log = structlog.get_logger()
 

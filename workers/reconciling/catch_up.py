@@ -5,7 +5,7 @@ from shared.job_folder import JobFolder
 from shared.job_steps import next_steps
 from shared.mirror import mirror
 from workers.advance import watch
-from workers.callback import keep_handed_over
+from workers.attempts.callback import keep_handed_over
 from workers.context import WorkerContext
 
 

@@ -1,0 +1,1 @@
+"""A job's tries at its pipeline, until one counts."""

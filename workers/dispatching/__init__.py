@@ -1,0 +1,1 @@
+"""From a committed delivery to the jobs that it makes."""

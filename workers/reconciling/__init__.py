@@ -1,0 +1,1 @@
+"""The storage and Redis compared, and what one of them lost said again."""

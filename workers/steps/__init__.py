@@ -1,0 +1,1 @@
+"""Running a step: its place, its lease, its body, its end."""
