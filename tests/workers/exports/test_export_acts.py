@@ -12,7 +12,7 @@ from shared.registry.views import find_job, history
 from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from tests.workers.test_acts import both, export_failed, exporting, lines, reconcile, refuse
+from tests.workers.test_job_acts import both, export_failed, exporting, lines, reconcile, refuse
 from workers.reconciling.reconciler import Reconciler
 from workers.steps.outcome import Done, Failed
 

@@ -17,7 +17,7 @@ JOBS = 60
 def test_each_job_is_retried_or_removed_and_never_both(make_site: Callable[..., Site]) -> None:
     site = make_site(storage={"failed_retention": "7d"})
     jobs = [failed(site, timedelta(days=8, minutes=n)) for n in range(JOBS)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     racers = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.workers.racer", what, str(site.file), site.url],

@@ -13,8 +13,12 @@ from shared.registry.step import StepEnd
 from shared.registry.views import UnknownJobError, find_job, list_jobs
 from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
+from tests.workers.reconciling.test_reconciler import (
+    STATES,
+    empty_redis,
+    site_with_jobs_in_every_state,
+)
 from tests.workers.site import Given, Site
-from tests.workers.test_reconciler import STATES, empty_redis, site_with_jobs_in_every_state
 from workers.reconciling.recover import Recovered, StorageAwayError, recover
 from workers.steps.outcome import Done, Failed
 
