@@ -139,7 +139,7 @@ def test_a_destination_that_hangs_keeps_one_place_at_most_and_others_are_sent_to
     timeout = 1.0
     with CountedDestination("SILENT") as silent, CountedDestination("WELL") as well:
         silent.script = Visit.be_silent
-        settings = router(silent, well, exporter={"response_timeout": f"{timeout}s"})
+        settings = router(silent, well, exporter={"association_timeout": f"{timeout}s"})
         with Gateway(tmp_path, **settings) as gateway:
             deliver(gateway, "1.2.0")
             wait_for(
