@@ -146,7 +146,7 @@ class Destination(Section):
     commitment_attempts: Annotated[int, Field(ge=1)] = 3
     commitment_linger: Seconds = 1
     give_up_after: Seconds | None = None
-    confirm: Literal["release", "response"] = "release"
+    confirm: Literal["response", "release"] = "response"
     statuses: dict[Statuses, StatusMeaning] = Field(default_factory=dict)
 
     def placed(self, base: Path) -> "Destination":

@@ -45,7 +45,7 @@ def test_a_penstock_behind_a_line_that_is_cut_has_everything_in_released_associa
     """It drops what came in an association that was lost, whatever it had answered."""
     (tmp_path / "here").mkdir()
     with _further(tmp_path / "next") as further, Link(further.port) as line:
-        there = {"ae_title": "NEXT", "host": HOST, "port": line.port}
+        there = {"ae_title": "NEXT", "host": HOST, "port": line.port, "confirm": "release"}
         settings = _router({"rate_limit": "4/s"}, NEXT=there)
         with Gateway(tmp_path / "here", **settings) as gateway:
             gateway.storescu(*map(sample_file, NAMES), called="ROUTER")

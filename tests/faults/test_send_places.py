@@ -169,8 +169,8 @@ def test_what_waits_for_a_place_holds_no_worker_and_is_shown(tmp_path: Path) -> 
         wait_for(lambda: len(gateway.jobs(JobState.EXPORTING)) == 4, 30)
         wait_for(lambda: destination.meter.open == 2)
         assert gateway.penstock("jobs").stdout.count("waiting for a send place") == 2
-        waiting = gateway.jobs()[0]
-        assert "COUNTED: for a send place" in gateway.penstock("jobs", "show", waiting.id).stdout
+        shown = gateway.penstock("jobs", "show", gateway.jobs()[0].id).stdout
+        assert "COUNTED: waiting for a send place" in shown
         # The same workers dispatch meanwhile.
         deliver(gateway, "1.2.4")
         gateway.wait_for_jobs(5, JobState.EXPORTING)

@@ -174,7 +174,9 @@ def test_dcmjs_gets_what_it_was_short_of_resources_for_again_and_its_other_answe
     job_id = site.exporting(*given(*names))
     with dcmjs(port, "0000", "A700", "B000", "C000") as peer:
         assert isinstance(site.export(job_id), TryAgain)
-        assert site.export(job_id) == Failed("PACS: 1 of 3 instances were refused for good")
+        assert site.export(job_id) == Failed(
+            "PACS: 1 of 3 instances were not delivered: 1 refused with C000 (cannot understand)"
+        )
         peer.kill()
         assert peer.stdout is not None
         came = {line.rstrip().removeprefix("came: ") for line in peer.stdout if "came: " in line}

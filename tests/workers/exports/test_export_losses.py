@@ -71,7 +71,7 @@ def test_by_release_all_of_an_association_that_was_lost_goes_again(
 ) -> None:
     script = Scp(lambda association, uid: association == 1 and uid == "1.2.5", way)
     with RawScp(script) as scp:
-        site = exporting(PACS=at(scp.port))
+        site = exporting(PACS=at(scp.port) | {"confirm": "release"})
         job_id = site.exporting(*FIVE)
         troubled(site.export(job_id))
         assert progress(site, job_id).delivered == 0
@@ -87,7 +87,7 @@ def test_an_association_lost_at_its_release_is_sent_again_whole(
 ) -> None:
     script = Scp(lambda association, uid: association == 1 and not uid)
     with RawScp(script) as scp:
-        site = exporting(PACS=at(scp.port))
+        site = exporting(PACS=at(scp.port) | {"confirm": "release"})
         job_id = site.exporting(*FIVE)
         troubled(site.export(job_id))
         assert site.export(job_id) == Done()
@@ -99,7 +99,7 @@ def test_where_every_association_breaks_after_a_while_all_is_delivered_in_shorte
 ) -> None:
     script = Scp(lambda association, uid: len(script.came[-1]) > 3)
     with RawScp(script) as scp:
-        site = exporting(PACS=at(scp.port))
+        site = exporting(PACS=at(scp.port) | {"confirm": "release"})
         job_id = site.exporting(*(Given(f"1.2.{number}") for number in range(40)))
         for _ in range(60):
             if site.export(job_id) == Done():
@@ -136,7 +136,7 @@ def test_while_nothing_shows_that_it_is_the_instances_fault_it_is_tried_on(
     exporting: Callable[..., Site],
 ) -> None:
     with RawScp(Scp(lambda association, uid: association <= 6)) as scp:
-        site = exporting(PACS=at(scp.port))
+        site = exporting(PACS=at(scp.port) | {"confirm": "release"})
         job_id = site.exporting(Given("1.2.1"))
         for _ in range(6):
             troubled(site.export(job_id))
@@ -160,7 +160,7 @@ def test_one_that_says_duplicate_to_what_is_sent_again_has_it(
             peer.release()
 
     with RawScp(script) as scp:
-        site = exporting(PACS=at(scp.port))
+        site = exporting(PACS=at(scp.port) | {"confirm": "release"})
         job_id = site.exporting(Given("1.2.1"))
         troubled(site.export(job_id))
         assert site.export(job_id) == Done()
@@ -186,7 +186,7 @@ def test_what_came_in_an_association_that_was_lost_is_shown_as_not_confirmed(
 ) -> None:
     script = Scp(lambda association, uid: association == 1 and uid == "1.2.3")
     with RawScp(script) as scp:
-        site = exporting(PACS=at(scp.port))
+        site = exporting(PACS=at(scp.port) | {"confirm": "release"})
         job_id = site.exporting(*FIVE)
         troubled(site.export(job_id))
         assert verdicts(site, job_id) == {
