@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.job import DestinationState, JobState
 from shared.registry import keys
+from shared.registry.views import JobView
 from tests.faults.invariants import content
 from tests.support.counted import SUCCESS, CountedDestination, Meter, Script, Visit, takes_slowly
 from tests.support.gateway import HOST, Gateway
@@ -153,11 +154,19 @@ def test_a_destination_that_hangs_keeps_one_place_at_most_and_others_are_sent_to
             for number in range(1, 9):
                 deliver(gateway, f"1.2.{number}")
             wait_for(lambda: len(well.delivered) == 9, 30)
-            assert silent.meter.most == 1
+            assert silent.meter.most <= 1
             assert {job.destinations["SILENT"].state for job in gateway.jobs()} <= {
                 DestinationState.PENDING,
                 DestinationState.RETRYING,
             }
+
+
+def pending(gateway: Gateway, destination: CountedDestination) -> list[JobView]:
+    return [
+        job
+        for job in gateway.jobs()
+        if job.destinations[destination.name].state is DestinationState.PENDING
+    ]
 
 
 def test_what_waits_for_a_place_holds_no_worker_and_is_shown(tmp_path: Path) -> None:
@@ -167,9 +176,10 @@ def test_what_waits_for_a_place_holds_no_worker_and_is_shown(tmp_path: Path) -> 
         for number in range(4):
             deliver(gateway, f"1.2.{number}")
         wait_for(lambda: len(gateway.jobs(JobState.EXPORTING)) == 4, 30)
-        wait_for(lambda: destination.meter.open == 2)
+        wait_for(lambda: len(pending(gateway, destination)) == 2, 30)
+        waiting, _ = pending(gateway, destination)
         assert gateway.penstock("jobs").stdout.count("waiting for a send place") == 2
-        shown = gateway.penstock("jobs", "show", gateway.jobs()[0].id).stdout
+        shown = gateway.penstock("jobs", "show", waiting.id).stdout
         assert "COUNTED: waiting for a send place" in shown
         # The same workers dispatch meanwhile.
         deliver(gateway, "1.2.4")
