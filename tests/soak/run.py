@@ -21,7 +21,8 @@ def soak(folder: Path, seed: int, seconds: float) -> list[str]:
     with World(folder) as world:
         begun = time.monotonic()
         modalities = [Modality(number, seed, world.gateway.port) for number in range(_MODALITIES)]
-        befallen = [_Befallen(world, trouble, begun) for trouble in troubles]
+        alone = {trouble.target: threading.Lock() for trouble in troubles}
+        befallen = [_Befallen(world, each, begun, alone[each.target]) for each in troubles]
         for thread in (*modalities, *befallen):
             thread.start()
         time.sleep(seconds)
@@ -38,20 +39,21 @@ def soak(folder: Path, seed: int, seconds: float) -> list[str]:
 
 
 class _Befallen(threading.Thread):
-    """A trouble at its time."""
+    """A trouble at its time, or once its target is through with the one before."""
 
-    def __init__(self, world: World, trouble: Trouble, begun: float) -> None:
+    def __init__(self, world: World, trouble: Trouble, begun: float, alone: threading.Lock) -> None:
         super().__init__(daemon=True)
         self.failure = ""
         self._world = world
         self._trouble = trouble
         self._begun = begun
+        self._alone = alone
 
     def run(self) -> None:
         trouble = self._trouble
         time.sleep(max(0.0, self._begun + trouble.at - time.monotonic()))
         try:
-            with TROUBLES[trouble.kind].begin(self._world, trouble.target):
+            with self._alone, TROUBLES[trouble.kind].begin(self._world, trouble.target):
                 time.sleep(trouble.lasts)
         except Exception as error:  # noqa: BLE001 - told when the run ends
             self.failure = f"{trouble}: {error!r}"
