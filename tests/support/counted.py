@@ -123,22 +123,26 @@ class Visit(Connection):
 
     def take_all(self, delay: float = 0) -> None:
         """Until the release; each after a delay in seconds."""
-        while not isinstance(event := self.coming(), ReleaseRequested):
-            if isinstance(event, MessageReceived) and isinstance(event.message, EchoRequest):
-                self.echo()
-            else:
-                time.sleep(delay)
-                self.take(SUCCESS)
+        while not isinstance(self.coming(), ReleaseRequested):
+            time.sleep(delay)
+            self.take(SUCCESS)
         self.taken.released = True
         self.release()
 
     def coming(self) -> Event:
-        """What the next event is going to be; `EOFError` where the caller has gone."""
-        event = self.event()
-        if isinstance(event, Aborted):
-            raise EOFError
-        self._events.insert(0, event)
-        return event
+        """What the next event is going to be, but for a C-ECHO, which is answered.
+
+        Raises:
+            EOFError: the caller has gone.
+        """
+        while True:
+            event = self.event()
+            if isinstance(event, Aborted):
+                raise EOFError
+            self._events.insert(0, event)
+            if not (isinstance(event, MessageReceived) and isinstance(event.message, EchoRequest)):
+                return event
+            self.echo()
 
 
 Script = Callable[[Visit], None]
