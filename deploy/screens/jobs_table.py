@@ -65,8 +65,6 @@ def progress(progress: DestinationProgress, waits: str | None) -> str:
             return f"{progress.delivered} ({progress.warnings} with warnings)"
         case DestinationState.PENDING | DestinationState.RETRYING if waits:
             return f"{waits}{reason}"
-        case DestinationState.PENDING:
-            return f"waiting for a send place{reason}"
         case DestinationState.SENDING:
             return f"{progress.delivered} of {progress.total}"
         case DestinationState.COMMITMENT_CONFIRMED:

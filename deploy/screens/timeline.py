@@ -95,8 +95,7 @@ def _next(step: StepView, job: JobView) -> Iterator[tuple[str, str]]:
         why = f", after: {plain(step.reason)}" if step.reason else ""
         yield "next try", f"{what}: {moment(step.due)}, {_left(step.due)}{why}"
     elif step.state == "waiting":
-        place = "a place" if step.id == job.id else "a send place"
-        yield "waiting", f"{what}: for {place}, since {moment(step.submitted)}"
+        yield "waiting", f"{what}: for a place, since {moment(step.submitted)}"
 
 
 def _left(due: datetime) -> str:
