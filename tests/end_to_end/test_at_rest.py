@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tests.support.destinations import Archive
+from tests.support.folders import paths_below
 from tests.support.gateway import Gateway
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
@@ -16,7 +17,7 @@ PARTS = ("receiver", "exports", "pipelines")
 def keys_and_paths(gateway: Gateway) -> tuple[set[str], set[str]]:
     """Without the keys that Redis itself lets go with time, and without Redis' own files."""
     redis, root = gateway.redis, gateway.tree.root
-    paths = (path.relative_to(root) for path in root.rglob("*"))
+    paths = (path.relative_to(root) for path in paths_below(root))
     return (
         {str(key) for key in redis.scan_iter() if redis.ttl(key) == -1},
         {str(path) for path in paths if "redis" not in path.parts},
@@ -64,7 +65,7 @@ def test_files_keys_descriptors_threads_and_memory_come_back(tmp_path: Path) -> 
             for _ in range(deliveries):
                 assert it.storescu(CT, called="BRAIN").returncode == 0
                 held = it.storescu_held(CT, called="BRAIN")
-                wait_for(lambda: list(it.tree.incoming.glob("*/*/*")))
+                wait_for(lambda: paths_below(it.tree.incoming, ".dcm"))
                 held.kill()
                 held.wait()
             wait_for(lambda: len(archive.received) == before + deliveries)

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.job import JobState
 from tests.support.destinations import Archive
+from tests.support.folders import paths_below
 from tests.support.gateway import Gateway
 from tests.support.held_pipeline import HeldPipeline
 from tests.support.samples import sample_file
@@ -127,7 +128,7 @@ def test_a_receiver_killed_during_an_association_leaves_nothing_to_dispatch(
 ) -> None:
     with Gateway(tmp_path, ("receiver", "exports")) as gateway:
         sender = gateway.storescu_held(sample_file("CT_small.dcm"), called="PENSTOCK")
-        wait_for(lambda: list(gateway.tree.incoming.rglob("*.dcm")))
+        wait_for(lambda: paths_below(gateway.tree.incoming, ".dcm"))
         gateway.kill("receiver")
         sender.kill()
         sender.wait()

@@ -11,6 +11,7 @@ from shared.job import STATE_FILE, Job, JobState
 from shared.job_folder import JobFolder
 from shared.registry import keys
 from tests.support.destinations import Archive
+from tests.support.folders import paths_below
 from tests.support.gateway import Gateway
 from tests.support.samples import sample_file
 from tests.support.waiting import wait_for
@@ -32,7 +33,7 @@ def _router(archive: Archive, *titles: str) -> dict[str, Any]:
 def test_an_aborted_delivery_is_committed_by_hand_and_goes_all_the_way(tmp_path: Path) -> None:
     with Archive() as archive, Gateway(tmp_path, **_router(archive, "ROUTER")) as gateway:
         sender = gateway.storescu_held(CT, called="ROUTER")
-        wait_for(lambda: list(gateway.tree.incoming.rglob("*.dcm")))
+        wait_for(lambda: paths_below(gateway.tree.incoming, ".dcm"))
         sender.kill()
         sender.wait()
         (name,) = wait_for(lambda: names(gateway.tree.aborted))
