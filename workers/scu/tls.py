@@ -9,7 +9,7 @@ from shared.certificate_files import load_own, load_trusted, restricted
 from shared.settings.tls import DestinationTls
 from workers.scu.errors import TlsError, in_words
 from workers.scu.peer import Peer
-from workers.scu.wire import Buffer, Wire
+from workers.scu.wire import ANSWER, Buffer, Wire
 
 
 class TlsWire(Wire):
@@ -21,8 +21,13 @@ class TlsWire(Wire):
     def send(self, buffers: Sequence[Buffer], pdu_timeout: float) -> None:
         super().send([b"".join(buffers)], pdu_timeout)  # else each would be a record of its own
 
-    def _push(self, buffers: list[Buffer]) -> int:
+    def _push(self, buffers: list[Buffer], seconds: float) -> int:
+        self._socket.settimeout(seconds)
         return self._socket.send(buffers[0])
+
+    def _pull(self, seconds: float) -> bytes:
+        self._socket.settimeout(seconds)
+        return self._socket.recv(ANSWER)
 
 
 def client_context(tls: DestinationTls, section: str = "tls") -> ssl.SSLContext:
