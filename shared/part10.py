@@ -1,5 +1,6 @@
 """DICOM files (PS3.10 7.1): the head before a data set, written and read; data sets stay bytes."""
 
+import os
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,11 @@ _MAGIC = b"DICM"
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _FIRST_READ = 4096  # nearly always enough
 _MAX_HEAD = 1 << 20  # no honest file meta is longer
+
+_HEADER = struct.Struct("<HH2sH")  # of an element: group, number, VR, length if that VR's is short
+_LONG_LENGTH = struct.Struct("<I")
+_NO_HEADER = bytes(_HEADER.size + _LONG_LENGTH.size)  # what reads as the end of group 0002
+_TAG = 4  # bytes
 
 _MEDIA_STORAGE_SOP_CLASS_UID = 0x0002
 _MEDIA_STORAGE_SOP_INSTANCE_UID = 0x0003
@@ -92,16 +98,19 @@ def read_file_meta(path: Path) -> FileMeta:
         NotPart10Error: no `DICM` prefix, or file meta that is torn or lacks a UID.
         OSError: the file cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
-        head = file.read(_FIRST_READ)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        head = os.read(descriptor, _FIRST_READ)
         try:
             return _parse(head, whole=len(head) < _FIRST_READ)
         except _ShortError:
-            head += file.read(_MAX_HEAD)
+            head += os.read(descriptor, _MAX_HEAD)
         try:
             return _parse(head, whole=True)
         except _ShortError:
             raise NotPart10Error("the file meta information is torn") from None
+    finally:
+        os.close(descriptor)
 
 
 class _ShortError(Exception):
@@ -112,44 +121,36 @@ def _parse(head: bytes, *, whole: bool) -> FileMeta:
     """`whole`: the file has no more than these bytes."""
     if head[128:132] != _MAGIC:
         raise NotPart10Error("there is no DICM prefix after the preamble")
-    texts: dict[int, str] = {}
-    position = 132
-    while not (whole and position == len(head)):  # a data set may be empty
+    values: dict[int, bytes] = {}
+    position, size = 132, len(head)
+    padded = head + _NO_HEADER
+    while True:
         # Group 0002 is Explicit VR Little Endian; its end is where another group begins, since
         # a wrong (0002,0000) is a common fault of writers.
-        group, element, vr, length = _header(head, position)
+        group, element, vr, length = _HEADER.unpack_from(padded, position)
         if group != 0x0002:
             break
-        position += 12 if vr in LONG_VRS else 8
-        if position + length > len(head):
+        start = position + _HEADER.size
+        if vr in LONG_VRS:
+            (length,) = _LONG_LENGTH.unpack_from(padded, start)
+            start += _LONG_LENGTH.size
+        end = start + length
+        if end > size:
             raise _ShortError
-        texts[element] = head[position : position + length].decode("latin-1").rstrip("\x00 ")
-        position += length
+        values[element] = head[start:end]
+        position = end
+    data_set_is_empty = whole and position == size
+    if size - position < _TAG and not data_set_is_empty:
+        raise _ShortError
     return FileMeta(
-        sop_class_uid=_required(texts, _MEDIA_STORAGE_SOP_CLASS_UID),
-        sop_instance_uid=_required(texts, _MEDIA_STORAGE_SOP_INSTANCE_UID),
-        transfer_syntax_uid=_required(texts, _TRANSFER_SYNTAX_UID),
-        data_set_offset=position,
+        _required(values, _MEDIA_STORAGE_SOP_CLASS_UID),
+        _required(values, _MEDIA_STORAGE_SOP_INSTANCE_UID),
+        _required(values, _TRANSFER_SYNTAX_UID),
+        position,
     )
 
 
-def _required(texts: dict[int, str], element: int) -> str:
-    if text := texts.get(element):
+def _required(values: dict[int, bytes], element: int) -> str:
+    if text := values.get(element, b"").decode("latin-1").rstrip("\x00 "):
         return text
     raise NotPart10Error(f"file meta lacks (0002,{element:04X})")
-
-
-def _header(head: bytes, position: int) -> tuple[int, int, bytes, int]:
-    if position + 4 > len(head):
-        raise _ShortError
-    group, element = struct.unpack_from("<HH", head, position)
-    if group != 0x0002:
-        return group, element, b"", 0
-    if position + 8 > len(head):
-        raise _ShortError
-    vr, short = struct.unpack_from("<2sH", head, position + 4)
-    if vr in LONG_VRS:
-        if position + 12 > len(head):
-            raise _ShortError
-        return group, element, vr, struct.unpack_from("<I", head, position + 8)[0]
-    return group, element, vr, short
