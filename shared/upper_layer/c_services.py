@@ -1,7 +1,7 @@
 """The DIMSE-C messages that Penstock speaks (PS3.7 9.3), as records, and their command sets."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from shared.upper_layer.command_set import (
     NO_DATA_SET,
@@ -28,9 +28,7 @@ class StoreRequest:
     move_originator_ae_title: str | None = None
     move_originator_message_id: int | None = None
 
-    @property
-    def has_data_set(self) -> bool:
-        return True
+    has_data_set: ClassVar[bool] = True
 
     def values(self) -> Values:
         return {
@@ -71,9 +69,7 @@ class StoreResponse:
     status: int | None
     error_comment: str = ""
 
-    @property
-    def has_data_set(self) -> bool:
-        return False
+    has_data_set: ClassVar[bool] = False
 
     def values(self) -> Values:
         return {
@@ -104,9 +100,7 @@ class EchoRequest:
 
     message_id: int
 
-    @property
-    def has_data_set(self) -> bool:
-        return False
+    has_data_set: ClassVar[bool] = False
 
     def values(self) -> Values:
         return {
@@ -128,9 +122,7 @@ class EchoResponse:
     message_id_responded_to: int
     status: int | None
 
-    @property
-    def has_data_set(self) -> bool:
-        return False
+    has_data_set: ClassVar[bool] = False
 
     def values(self) -> Values:
         return {
@@ -155,9 +147,7 @@ class CancelRequest:
 
     message_id_responded_to: int
 
-    @property
-    def has_data_set(self) -> bool:
-        return False
+    has_data_set: ClassVar[bool] = False
 
     def values(self) -> Values:
         return {
