@@ -122,11 +122,11 @@ class StateMachine:
 
     def __init__(self, role: Role) -> None:
         self._role = role
-        self.state = role.start
+        self._enter(role.start)
 
     def expect(self, pdu_type: PduType) -> State:
         """The state that this PDU would lead to; a ProtocolError if it may not come now."""
-        following = self._role.received[self.state].get(pdu_type)
+        following = self._received.get(pdu_type)
         if following is None:
             raise ProtocolError(
                 f"PDU type {pdu_type:02X}H in Sta{self.state.value}", AbortReason.UNEXPECTED_PDU
@@ -134,12 +134,19 @@ class StateMachine:
         return following
 
     def received(self, pdu_type: PduType) -> None:
-        self.state = self.expect(pdu_type)
+        self._enter(self.expect(pdu_type))
 
     def sent(self, pdu_type: PduType) -> None:
-        following = self._role.sent[self.state].get(pdu_type)
+        following = self._sent.get(pdu_type)
         if following is None:
             raise LocalProtocolError(
                 f"PDU type {pdu_type:02X}H may not be sent in Sta{self.state.value}"
             )
-        self.state = following
+        if following is not self.state:
+            self._enter(following)
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        # Looked up here: each PDU asks, and few lead to another state.
+        self._received = self._role.received[state]
+        self._sent = self._role.sent[state]

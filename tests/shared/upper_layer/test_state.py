@@ -1,5 +1,7 @@
 """The state tables against PS3.8 table 9-10."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.upper_layer.errors import AbortReason, LocalProtocolError, ProtocolError
@@ -21,9 +23,7 @@ RECEIVABLE = {
 
 
 def machine_in(role, state):
-    machine = StateMachine(role)
-    machine.state = state
-    return machine
+    return StateMachine(replace(role, start=state))
 
 
 @ROLES
