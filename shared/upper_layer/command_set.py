@@ -102,16 +102,16 @@ class CommandSet(dict[int, bytes]):
         command_set = cls()
         position, end = 0, len(data)
         while position < end:
-            if end - position < _ELEMENT_HEADER.size:
+            start = position + _ELEMENT_HEADER.size
+            if start > end:
                 raise ProtocolError(f"{end - position} bytes left over in a command set")
             group, element, length = _ELEMENT_HEADER.unpack_from(data, position)
-            position += _ELEMENT_HEADER.size
             if group != 0:
                 raise ProtocolError(f"group {group:04X} in a command set")
-            if length > end - position:
+            position = start + length
+            if position > end:
                 raise ProtocolError(f"element 0000,{element:04X} of {length} bytes is cut off")
-            command_set[element] = data[position : position + length]
-            position += length
+            command_set[element] = data[start:position]
         return command_set
 
     @property
