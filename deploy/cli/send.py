@@ -188,8 +188,9 @@ class _Sending:
     def _send(self, files: list[Outgoing], progress: Progress, task: TaskID) -> None:
         contexts = contexts_for(file.meta for file in files)
         with associate(self.peer, self.caller, contexts) as association:
-            for file in files * self.repeat:
-                if refusal := self._refusal(association, file):
+            files = files * self.repeat
+            for file, following in zip(files, [*files[1:], None], strict=True):
+                if refusal := self._refusal(association, file, following):
                     self.refused[refusal] += 1
                     line = f"{file.name}: {refusal}"
                     progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -198,12 +199,14 @@ class _Sending:
                     self.size += file.path.stat().st_size
                 progress.advance(task)
 
-    def _refusal(self, association: ScuAssociation, file: Outgoing) -> str:
+    def _refusal(
+        self, association: ScuAssociation, file: Outgoing, following: Outgoing | None
+    ) -> str:
         """Why the peer does not take it; empty where it does."""
         if not association.accepts(file.meta):
             syntax = name_of(file.meta.transfer_syntax_uid)
             return f"{name_of(file.meta.sop_class_uid)} in {syntax} was not accepted"
-        response = association.store(file.path, file.meta)
+        response = association.store(*file.file, following.file if following else None)
         if judge(response.status) in (Verdict.DELIVERED, Verdict.WARNING):
             return ""
         status = "none" if response.status is None else f"{response.status:04X}"

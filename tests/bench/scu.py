@@ -18,8 +18,9 @@ CALLER = Caller("SENDER", "2.25.9", "BENCH", 131072, 60, 60)
 def send(port: int, paths: list[Path]) -> None:
     metas = [read_file_meta(path) for path in paths]
     with associate(Peer("BENCH", "127.0.0.1", port), CALLER, contexts_for(metas)) as association:
-        for path, meta in zip(paths, metas, strict=True):
-            if association.store(path, meta).status != 0:
+        files = list(zip(paths, metas, strict=True))
+        for file, following in zip(files, [*files[1:], None], strict=True):
+            if association.store(*file, following).status != 0:
                 raise SystemExit("an instance was not taken")
 
 

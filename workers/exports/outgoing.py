@@ -21,6 +21,10 @@ class Outgoing:
     stored: StoredFile | None = None  # as it was, where that is known
 
     @property
+    def file(self) -> tuple[Path, FileMeta]:
+        return self.path, self.meta
+
+    @property
     def is_as_stored(self) -> bool:
         """
         Raises:

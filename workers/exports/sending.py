@@ -84,17 +84,19 @@ class Sending:
 
     def _send_all(self, association: ScuAssociation, files: list[Outgoing]) -> Exception | None:
         """Sends until the destination asks to come again later, or this run is to stop."""
-        for file in files:
+        for file, following in zip(files, [*files[1:], None], strict=True):
             try:
                 self._keep_pace()
                 self._work.lease.check_before_send()
             except (LeaseLostError, StepWithdrawnError, StoppingError) as interruption:
                 return interruption
-            if later := self._send_one(association, file):
+            if later := self._send_one(association, file, following):
                 return LaterError(later)
         return None
 
-    def _send_one(self, association: ScuAssociation, file: Outgoing) -> str:
+    def _send_one(
+        self, association: ScuAssociation, file: Outgoing, following: Outgoing | None
+    ) -> str:
         """Why the destination is to be asked again later; empty where it is not."""
         if not association.accepts(file.meta):
             self._log.record(file.name, Verdict.NOT_ACCEPTED, None)
@@ -103,7 +105,7 @@ class Sending:
             self._log.record(file.name, Verdict.CHANGED, None)
             return ""
         try:
-            response = association.store(file.path, file.meta)
+            response = association.store(*file.file, following.file if following else None)
         except ScuError:
             self._lost(file)
             raise

@@ -1,10 +1,9 @@
 """The SCU: one association as requestor, blocking, synchronous, with a deadline on every wait."""
 
-import ssl
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from itertools import chain, count
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 
 from shared.certificate_files import CertificateFileError
@@ -14,35 +13,24 @@ from shared.upper_layer.associate import AssociateRequest
 from shared.upper_layer.association import Requestor
 from shared.upper_layer.c_services import EchoRequest, EchoResponse, StoreRequest, StoreResponse
 from shared.upper_layer.dimse import Message, Request, Response
-from shared.upper_layer.errors import AbortSource, ProtocolError
 from shared.upper_layer.events import (
-    Aborted,
     AssociateAccepted,
     AssociateRejected,
     Event,
     MessageReceived,
     ReleaseConfirmed,
 )
-from shared.upper_layer.pdu import Abort
 from shared.upper_layer.presentation_context import ProposedContext
-from shared.upper_layer.state import State
 from shared.upper_layer.user_information import UserInformation
-from workers.scu.content import Content
+from workers.scu.content import Content, Contents
 from workers.scu.contexts import IMPLICIT_VR_LITTLE_ENDIAN
-from workers.scu.errors import (
-    AssociationLostError,
-    NotAcceptedError,
-    RejectedError,
-    ScuError,
-    SilentError,
-    TlsError,
-    in_words,
-)
+from workers.scu.errors import AssociationLostError, NotAcceptedError, RejectedError, TlsError
+from workers.scu.exchange import Exchange, out_of_turn
 from workers.scu.peer import Caller, Peer
 from workers.scu.tls import client_context, secured
-from workers.scu.wire import Buffer, Wire, connected
+from workers.scu.wire import Wire, connected
 
-_ABORT_TIMEOUT = 1.0  # seconds for a peer to take our A-ABORT
+File = tuple[Path, FileMeta]
 
 
 @contextmanager
@@ -66,8 +54,7 @@ def associate(
         ),
     )
     wire, deadline = _open(peer, caller)
-    with closing(wire):
-        association = ScuAssociation(wire, request, caller)
+    with closing(wire), closing(ScuAssociation(wire, request, caller)) as association:
         try:
             association.negotiate(deadline)
             yield association
@@ -95,11 +82,10 @@ class ScuAssociation:
     """
 
     def __init__(self, wire: Wire, request: AssociateRequest, caller: Caller) -> None:
-        self._wire = wire
         self._caller = caller
         self._protocol = Requestor(request)
-        self._content = Content()
-        self._events: Iterator[Event] = iter(())
+        self._exchange = Exchange(wire, self._protocol, caller.pdu_timeout)
+        self._contents = Contents()
         self._message_ids = count(1)
         self._answered = True
         self._contexts = {
@@ -109,20 +95,22 @@ class ScuAssociation:
 
     def negotiate(self, deadline: float) -> None:
         """Asks for the association, which must be there at a time of `time.monotonic`."""
-        self._send([self._protocol.associate()])
-        match self._next_event(deadline):
+        self._exchange.send([self._protocol.associate()])
+        match self._exchange.event(deadline):
             case AssociateAccepted():
                 return
             case AssociateRejected(reject):
                 raise RejectedError(reject)
             case event:
-                raise _unexpected(event)
+                raise out_of_turn(event)
 
     def accepts(self, meta: FileMeta) -> bool:
         return self._context(meta) in self._protocol.accepted
 
-    def store(self, path: Path, meta: FileMeta) -> StoreResponse:
+    def store(self, path: Path, meta: FileMeta, following: File | None = None) -> StoreResponse:
         """Sends an instance as it stands in the file and returns the peer's answer.
+
+        While the peer is at it, the file that is to follow is opened and its beginning read.
 
         Raises:
             NotAcceptedError: there is no context for it; nothing was sent.
@@ -136,13 +124,11 @@ class ScuAssociation:
                 f" in transfer syntax {meta.transfer_syntax_uid}"
             )
         request = StoreRequest(self.message_id(), meta.sop_class_uid, meta.sop_instance_uid)
-        context_id = self._context(meta)
-        with closing(self._content.pieces(path, meta.data_set_offset)) as pieces:
-            first, last = next(pieces)  # what cannot be read is not begun
-            command = self._command(context_id, request)
-            self._send([command, *self._protocol.data_pdus(context_id, first, last)])
-            for piece, last in pieces:
-                self._send(self._protocol.data_pdus(context_id, piece, last))
+        # What cannot be read is not begun.
+        with closing(self._contents.open(path, meta.data_set_offset)) as content:
+            self._send_with(self._context(meta), request, content)
+        if following is not None:
+            self._contents.read_ahead(following[0], following[1].data_set_offset)
         response = self._response_to(request.message_id)
         if not isinstance(response, StoreResponse):
             raise AssociationLostError("the answer to a C-STORE was not a C-STORE response")
@@ -154,7 +140,7 @@ class ScuAssociation:
         context_id = self._contexts[VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN]
         if context_id not in self._protocol.accepted:
             raise NotAcceptedError("the peer does not accept Verification")
-        self._send([self._command(context_id, request)])
+        self._exchange.send([self._command(context_id, request)])
         response = self._response_to(request.message_id)
         if not isinstance(response, EchoResponse):
             raise AssociationLostError("the answer to a C-ECHO was not a C-ECHO response")
@@ -173,10 +159,11 @@ class ScuAssociation:
     def request(self, context_id: int, message: Request, data_set: bytes) -> None:
         """Sends a message whose answer is for the caller to take, by `event`."""
         command = self._command(context_id, message)
-        self._send([command, *self._protocol.data_pdus(context_id, memoryview(data_set), True)])
+        data = self._protocol.data_pdus(context_id, memoryview(data_set), True)
+        self._exchange.send([command, *data])
 
     def respond(self, context_id: int, message: Response) -> None:
-        self._send([self._protocol.respond(context_id, message)])
+        self._exchange.send([self._protocol.respond(context_id, message)])
 
     def event(self, seconds: float | None = None) -> Event:
         """What the peer says next, within the response timeout unless told.
@@ -186,30 +173,40 @@ class ScuAssociation:
             AssociationLostError: it is gone.
         """
         timeout = self._caller.response_timeout if seconds is None else seconds
-        event = self._next_event(time.monotonic() + timeout)
+        event = self._exchange.event(time.monotonic() + timeout)
         if isinstance(event, MessageReceived) and isinstance(event.message, Response):
             self._answered = True
         return event
 
     def release(self) -> None:
         self._check_answered()
-        self._send([self._protocol.release()])
-        event = self._next_event(self._response_deadline())
+        self._exchange.send([self._protocol.release()])
+        event = self._exchange.event(self._response_deadline())
         if not isinstance(event, ReleaseConfirmed):
-            raise _unexpected(event)
+            raise out_of_turn(event)
 
     def abort(self) -> None:
         """Ends the association; nothing is waited for, and a peer that is gone is no error."""
-        if self._protocol.state in (State.AWAITING_CLOSE, State.AWAITING_LOCAL_REQUEST):
-            return
-        with suppress(OSError):
-            self._wire.send([self._protocol.abort(AbortSource.SERVICE_USER, 0)], _ABORT_TIMEOUT)
+        self._exchange.abort()
+
+    def close(self) -> None:
+        """Lets go of a file that was to follow."""
+        self._contents.close()
 
     def _context(self, meta: FileMeta) -> int:
         return self._contexts.get((meta.sop_class_uid, meta.transfer_syntax_uid), 0)
 
     def message_id(self) -> int:
         return next(self._message_ids) % 0xFFFF  # US, PS3.7 E.1
+
+    def _send_with(self, context_id: int, request: StoreRequest, content: Content) -> None:
+        command = self._command(context_id, request)
+        data = self._protocol.data_pdus(context_id, content.piece, content.is_last)
+        self._exchange.send([command, *data])
+        while not content.is_last:
+            content.read_on()
+            data = self._protocol.data_pdus(context_id, content.piece, content.is_last)
+            self._exchange.send(data)
 
     def _command(self, context_id: int, request: Request) -> bytes:
         """The message is under way from here on."""
@@ -221,16 +218,10 @@ class ScuAssociation:
         if not self._answered:
             raise AssociationLostError("the message before was not sent whole, or not answered")
 
-    def _send(self, buffers: Sequence[Buffer]) -> None:
-        try:
-            self._wire.send(buffers, self._caller.pdu_timeout)
-        except OSError as error:
-            raise self._lost("sending failed", error) from error
-
     def _response_to(self, message_id: int) -> Message:
-        event = self._next_event(self._response_deadline())
+        event = self._exchange.event(self._response_deadline())
         if not isinstance(event, MessageReceived):
-            raise _unexpected(event)
+            raise out_of_turn(event)
         message = event.message
         if getattr(message, "message_id_responded_to", None) != message_id:
             raise AssociationLostError("the peer answered another message than was sent")
@@ -239,43 +230,3 @@ class ScuAssociation:
 
     def _response_deadline(self) -> float:
         return time.monotonic() + self._caller.response_timeout
-
-    def _next_event(self, deadline: float) -> Event:
-        """What the peer says next; a byte of it now and then moves no deadline."""
-        try:
-            while (event := next(self._events, None)) is None:
-                data = self._wire.receive(deadline)
-                if not data:
-                    raise AssociationLostError("the peer closed the connection")
-                self._events = self._protocol.receive(data)
-        except ProtocolError as error:
-            raise AssociationLostError(f"the peer broke the protocol: {error}") from error
-        except OSError as error:
-            raise _no_answer(error) from error
-        return event
-
-    def _lost(self, what: str, error: OSError) -> ScuError:
-        """The peer may have said why before it went."""
-        try:
-            for event in chain(self._events, self._protocol.receive(self._wire.receive())):
-                if isinstance(event, Aborted):
-                    return _unexpected(event)
-        except ssl.SSLError as alert:
-            return TlsError(in_words(alert))
-        except (OSError, ProtocolError):
-            pass  # it did not
-        return AssociationLostError(f"{what}: {in_words(error)}")
-
-
-def _no_answer(error: OSError) -> ScuError:
-    if isinstance(error, TimeoutError):
-        return SilentError(f"no answer: {in_words(error)}")
-    if isinstance(error, ssl.SSLError):  # with TLS 1.3 ours is judged after the handshake
-        return TlsError(in_words(error))
-    return AssociationLostError(f"no answer: {in_words(error)}")
-
-
-def _unexpected(event: Event) -> AssociationLostError:
-    if isinstance(event, Aborted):
-        return AssociationLostError(Abort(event.source, event.reason).describe())
-    return AssociationLostError(f"the peer sent {type(event).__name__} out of turn")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from shared.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
-from shared.upper_layer.events import DataEnded, DataFragment, Event, MessageReceived
+from shared.upper_layer.events import DataEnded, DataFragment, MessageReceived
 from shared.upper_layer.n_services import (
     ActionRequest,
     ActionResponse,
@@ -15,6 +15,7 @@ from shared.upper_layer.presentation_context import ProposedContext
 from workers.scu.association import ScuAssociation
 from workers.scu.contexts import IMPLICIT_VR_LITTLE_ENDIAN
 from workers.scu.errors import AssociationLostError, SilentError
+from workers.scu.exchange import out_of_turn
 
 COMMITMENT_CONTEXT = ProposedContext(1, STORAGE_COMMITMENT, (IMPLICIT_VR_LITTLE_ENDIAN,))
 _REQUEST_STORAGE_COMMITMENT = 1  # action type, PS3.4 table J.3-1
@@ -83,7 +84,7 @@ class CommitmentScu:
     def _message(self, seconds: float | None = None) -> object:
         event = self._association.event(seconds)
         if not isinstance(event, MessageReceived):
-            raise _unexpected(event)
+            raise out_of_turn(event)
         return event.message
 
     def _data_set(self) -> bytes:
@@ -91,9 +92,5 @@ class CommitmentScu:
         while isinstance(event := self._association.event(), DataFragment):
             gathered += event.payload
         if not isinstance(event, DataEnded):
-            raise _unexpected(event)
+            raise out_of_turn(event)
         return bytes(gathered)
-
-
-def _unexpected(event: Event) -> AssociationLostError:
-    return AssociationLostError(f"the peer sent {type(event).__name__} out of turn")

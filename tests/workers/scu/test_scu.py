@@ -178,6 +178,50 @@ def test_data_sets_of_any_size_arrive_whole(tmp_path: Path, pacs: Pacs, size: in
     assert pacs.received[0].data_set == content
 
 
+@pytest.mark.parametrize("sizes", [(10, (3 << 20) + 1, 0, 1 << 20), ((1 << 20) + 1, 7, 7)])
+def test_files_that_are_read_ahead_arrive_whole(
+    tmp_path: Path, pacs: Pacs, sizes: tuple[int, ...]
+) -> None:
+    contents = [bytes([number]) * size for number, size in enumerate(sizes)]
+    files = [_file(tmp_path, f"1.2.{n}", content) for n, content in enumerate(contents)]
+    with associated(pacs.port, files[0][1]) as association:
+        for file, following in zip(files, [*files[1:], None], strict=True):
+            assert association.store(*file, following).status == 0x0000
+    assert [received.data_set for received in pacs.received] == contents
+
+
+def test_a_file_other_than_the_announced_one_may_follow(tmp_path: Path, pacs: Pacs) -> None:
+    files = [_file(tmp_path, uid, uid.encode()) for uid in ("1.2.1", "1.2.2", "1.2.3")]
+    before = _descriptors()
+    with associated(pacs.port, files[0][1]) as association:
+        association.store(*files[0], files[1])
+        association.store(*files[2], files[1])
+        association.store(*files[0], files[1])
+    assert pacs.uids == ["1.2.1", "1.2.3", "1.2.1"]
+    assert _descriptors() <= before
+
+
+def test_a_file_that_cannot_be_read_ahead_is_an_error_in_its_turn(
+    tmp_path: Path, pacs: Pacs
+) -> None:
+    first, gone = (_file(tmp_path, uid, b"12") for uid in ("1.2.1", "1.2.2"))
+    gone[0].unlink()
+    with associated(pacs.port, first[1]) as association:
+        assert association.store(*first, gone).status == 0x0000
+        with pytest.raises(FileNotFoundError):
+            association.store(*gone)
+    assert pacs.uids == ["1.2.1"]
+
+
+def _file(folder: Path, uid: str, content: bytes) -> tuple[Path, FileMeta]:
+    path = folder / f"{uid}.dcm"
+    return path, write_instance(path, Given(uid, content))
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.mark.parametrize("longest", [4096, 4097, 16382])
 def test_no_pdu_is_longer_than_the_peer_takes(tmp_path: Path, longest: int) -> None:
     path = tmp_path / "1.2.3.dcm"
@@ -543,11 +587,11 @@ def test_after_a_peer_is_lost_nothing_of_the_connection_is_left() -> None:
     def script(peer: Connection) -> None:
         peer.requested()
 
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = _descriptors()
     with RawScp(script) as scp:
         for _ in range(20):
             with pytest.raises(AssociationLostError), associated(scp.port, meta):
                 pytest.fail("there is no association")
         threads = threading.active_count()
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+    assert _descriptors() <= before + 1
     assert threading.active_count() <= threads
