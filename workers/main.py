@@ -32,6 +32,7 @@ _FIXED = (
     "redis.url",
     "workers.dispatch_threads",
     "workers.pipeline_threads",
+    "workers.export_threads",
     "workers.granted_lease",
     "workers.running_lease",
     "workers.tick",
@@ -101,7 +102,7 @@ def _threads(settings: Settings, queue: Queue) -> int:
     return {
         Queue.DISPATCH: settings.workers.dispatch_threads,
         Queue.PIPELINE: settings.workers.pipeline_threads,
-        Queue.EXPORT: settings.exporter.max_concurrent_sends,
+        Queue.EXPORT: settings.workers.export_threads or settings.exporter.max_concurrent_sends,
     }[queue]
 
 

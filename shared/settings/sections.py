@@ -196,6 +196,7 @@ class Workers(Section):
 
     dispatch_threads: Annotated[int, Field(ge=1)] = 2
     pipeline_threads: Annotated[int, Field(ge=1)] = 4
+    export_threads: Annotated[int, Field(ge=1)] | None = None  # as many as sends may be open at all
     granted_lease: Seconds = 15
     running_lease: Seconds = 30
     beat: Seconds = 5

@@ -86,9 +86,14 @@ def _module(name: str, *options: str) -> Callable[[int, int, Sequence[str]], lis
     ]
 
 
-PENSTOCK = Sender("Penstock", _module("tests.bench.scu"))
+def _workers(port: int, associations: int, paths: Sequence[str]) -> list[list[str]]:
+    command = [sys.executable, "-m", "tests.bench.scu", str(port), "1"]
+    return [[*command, *paths[index::associations]] for index in range(associations)]
+
+
 SENDERS = (
-    PENSTOCK,
+    Sender("Penstock", _module("tests.bench.scu")),
+    Sender("Penstock, a worker each", _workers),
     Sender("storescu, TCP_NODELAY=1", _storescu),
     Sender("storescu as it comes", _storescu, no_delay=False, at_most=150),
     Sender("pynetdicom, TCP_NODELAY", _module("tests.bench.pynetdicom_scu", "1"), at_most=300),
