@@ -2,8 +2,8 @@
 
 from receiver.admission import Admitted
 from receiver.allowance import Allowance
+from receiver.commitment_report import ReportedDataSet
 from receiver.connection import Connection
-from receiver.report import ReportedDataSet
 from receiver.services import Services
 from receiver.store import NOT_STORAGE, DataSet, PassedOver, begin_store
 from receiver.transaction import Transaction
