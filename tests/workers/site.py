@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import tomli_w
 from redis import Redis
 
+from shared.acts import JobActs
 from shared.announce import dispatch_step, leases
 from shared.broker import celery_app
 from shared.delivery import DELIVERY_FILE, Delivery, Instance
@@ -32,6 +33,7 @@ from workers.attempts.pipeline_step import run_pipeline
 from workers.context import LiveSettings, WorkerContext
 from workers.dispatching.dispatch import dispatch
 from workers.exports.step import export
+from workers.reconciling.reconciler import Reconciler
 from workers.steps.lease import Lease
 from workers.steps.outcome import Done, Failed, HandedOver, NothingToDo, Outcome, TryAgain
 from workers.steps.running import Running
@@ -196,6 +198,21 @@ class Site:
         job_id = self.dispatched(*instances, **fields)
         assert self.run_pipeline(job_id) == Done()
         return job_id
+
+    def handed_over(self) -> str:
+        """A job whose engine has it, and has still to tell how it ended."""
+        job_id = self.dispatched(Given("1.2.3"))
+        assert isinstance(self.run_pipeline(job_id), HandedOver)
+        return job_id
+
+    @property
+    def acts(self) -> JobActs:
+        """What a person may do, who is me@here."""
+        return JobActs(self.tree, self.gate, self.context.records, "me@here")
+
+    def reconcile(self) -> None:
+        """As a worker does that has just started."""
+        Reconciler(self.context).tick()
 
     def folder(self, job_id: str) -> JobFolder:
         return JobFolder(self.tree, job_id)

@@ -1,6 +1,6 @@
 """Engines that take a call and tell later how it ended; what they tell, and whatever goes wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from shared.acts import JobActs
 from shared.job import Job, JobState, Result
 from shared.job_steps import pipeline_step
 from shared.registry.queues import queues
@@ -21,53 +20,11 @@ from tests.workers.site import Given, Site
 from workers.attempts.callback import CallbackRefusedError, finish
 from workers.attempts.handover import HANDED_OVER_FILE, EngineAttempt, Told
 from workers.attempts.pipeline_step import run_pipeline
-from workers.reconciling.reconciler import Reconciler
 from workers.steps.outcome import Done, Failed, HandedOver, TryAgain
 from workers.steps.places import caps, nothing_runs
 from workers.steps.step_runner import run_step
 
-DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 MakeSite = Callable[..., Site]
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine(Reply(202)) as running:
-        yield running
-
-
-@pytest.fixture
-def make_engine_site(make_site: MakeSite, engine: Engine) -> MakeSite:
-    def make(**options: Any) -> Site:
-        pipeline = {
-            "kind": "webhook",
-            "url": engine.url,
-            "mode": "callback",
-            "deadline": "1h",
-            "max_parallel": 1,
-            "export_to": ["PACS"],
-        }
-        site = make_site(
-            pipelines={"keep": pipeline | options},
-            destinations={"PACS": DESTINATION},
-            workers={"reconcile": "0s"},
-        )
-        site.gate.set_caps(caps(site.context.settings))
-        return site
-
-    return make
-
-
-@pytest.fixture
-def engine_site(make_engine_site: MakeSite) -> Site:
-    return make_engine_site()
-
-
-def handed_over(site: Site) -> str:
-    """A job whose engine has it."""
-    job_id = site.dispatched(Given("1.2.3"))
-    assert isinstance(site.run_pipeline(job_id), HandedOver)
-    return job_id
 
 
 def job(site: Site, job_id: str) -> Job:
@@ -86,10 +43,6 @@ def token(engine: Engine, number: int = -1) -> str:
     return str(engine.requests[number].json["token"])
 
 
-def reconcile(site: Site) -> None:
-    Reconciler(site.context).tick()
-
-
 def elsewhere(site: Site) -> int:
     return {view.queue: view.elsewhere for view in queues(site.redis)}[Queue.PIPELINE]
 
@@ -101,7 +54,7 @@ def test_while_an_engine_works_its_step_has_a_place_in_the_lane_and_none_of_a_wo
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     second = site.dispatched(Given("1.2.4"))
     assert site.steps() == {**site.steps(), job_id: "handed over", second: "waiting"}
     assert state(site, job_id) is JobState.RUNNING
@@ -116,7 +69,7 @@ def test_while_an_engine_works_its_step_has_a_place_in_the_lane_and_none_of_a_wo
 def test_no_lock_is_held_meanwhile_and_the_token_is_not_on_disk(
     engine_site: Site, engine: Engine
 ) -> None:
-    job_id = handed_over(engine_site)
+    job_id = engine_site.handed_over()
     folder = engine_site.folder(job_id)
     lock = folder.try_run_lock()
     assert lock is not None
@@ -142,7 +95,7 @@ def test_a_success_is_the_jobs_result_and_its_exports_wait(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     finish(site.context, job_id, token(engine), Told.SUCCEEDED, "2 lesions")
     assert job(site, job_id).result == Result(attempt=1, folder="attempts/1/output")
     assert state(site, job_id) is JobState.EXPORTING
@@ -157,7 +110,7 @@ def test_a_failure_for_good_fails_the_job_and_the_engines_words_are_in_its_histo
 ) -> None:
     site = engine_site
     with capture_logs() as lines:
-        job_id = handed_over(site)
+        job_id = site.handed_over()
         finish(site.context, job_id, token(engine), Told.FAILED, "bad\x1b[2J " + "DOE^JOHN " * 99)
     assert state(site, job_id) is JobState.FAILED
     assert job(site, job_id).failure == find_job(site.redis, job_id).reason == "the engine failed"
@@ -172,14 +125,14 @@ def test_a_failure_that_may_pass_is_tried_again_as_a_new_attempt(
     make_engine_site: MakeSite, engine: Engine
 ) -> None:
     site = make_engine_site(max_attempts=2)
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     finish(site.context, job_id, token(engine), Told.RETRY, "no memory")
     assert site.steps()[job_id] == "retrying"
     view = find_job(site.redis, job_id)
     assert (view.state, view.reason) == (JobState.QUEUED, "the engine failed")
     assert view.retry_at is not None
     for _ in range(2):  # what is carried out is not carried out again
-        reconcile(site)
+        site.reconcile()
     assert [line.what.partition(",")[0] for line in history(site.redis, job_id)].count(
         "attempt 1 failed"
     ) == 1
@@ -195,7 +148,7 @@ def test_told_again_it_is_the_same_answer_and_changes_nothing(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     first = finish(site.context, job_id, token(engine), Told.SUCCEEDED, "one")
     lines, record = history(site.redis, job_id), job(site, job_id)
     again = finish(site.context, job_id, token(engine), Told.SUCCEEDED, "two")
@@ -208,7 +161,7 @@ def test_told_again_it_is_the_same_answer_and_changes_nothing(
 
 def test_who_has_no_token_of_the_job_is_refused(engine_site: Site, engine: Engine) -> None:
     site = engine_site
-    job_id, other = handed_over(site), site.dispatched(Given("1.2.4"))
+    job_id, other = site.handed_over(), site.dispatched(Given("1.2.4"))
     for wrong, words in (("guess", "has this token"), ("", "has this token")):
         with pytest.raises(CallbackRefusedError, match=words):
             finish(site.context, job_id, wrong, Told.SUCCEEDED)
@@ -302,7 +255,7 @@ def test_past_its_deadline_an_attempt_has_failed_and_a_late_word_of_it_changes_n
     make_engine_site: MakeSite, engine: Engine
 ) -> None:
     site = make_engine_site(max_attempts=2)
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     lapse(site, job_id)
     assert isinstance(rerun(site, job_id), HandedOver)
     assert engine.keys == [f"{job_id}.1", f"{job_id}.2"]
@@ -319,7 +272,7 @@ def test_when_the_deadline_of_the_last_attempt_is_over_the_job_fails(
     make_engine_site: MakeSite,
 ) -> None:
     site = make_engine_site(max_attempts=1)
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     lapse(site, job_id)
     reason = "no answer within its deadline (attempt 1 of 1)"
     assert rerun(site, job_id) == Failed(reason)
@@ -329,7 +282,7 @@ def test_when_the_deadline_of_the_last_attempt_is_over_the_job_fails(
 def test_a_deadline_is_no_broken_run(make_engine_site: MakeSite) -> None:
     """Else a job with many attempts would be given up for breaking off."""
     site = make_engine_site(max_attempts=20)
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     for _ in range(3):
         lapse(site, job_id)
         rerun(site, job_id)
@@ -356,9 +309,9 @@ def test_an_engine_that_cannot_be_called_uses_its_attempt_up_at_the_deadline(
 
 def test_a_person_may_retry_what_an_engine_has_failed(engine_site: Site, engine: Engine) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     finish(site.context, job_id, token(engine), Told.FAILED)
-    acts(site).retry(job_id)
+    site.acts.retry(job_id)
     assert isinstance(site.run_pipeline(job_id), HandedOver)
     assert engine.keys == [f"{job_id}.1", f"{job_id}.2"]
     finish(site.context, job_id, token(engine), Told.SUCCEEDED)
@@ -368,16 +321,12 @@ def test_a_person_may_retry_what_an_engine_has_failed(engine_site: Site, engine:
 # People
 
 
-def acts(site: Site) -> JobActs:
-    return JobActs.of(site.context.settings, site.redis, "alice@here")
-
-
 def test_a_cancelled_job_frees_its_place_and_takes_no_word_of_its_engine(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id, second = handed_over(site), site.dispatched(Given("1.2.4"))
-    acts(site).cancel(job_id)
+    job_id, second = site.handed_over(), site.dispatched(Given("1.2.4"))
+    site.acts.cancel(job_id)
     assert elsewhere(site) == 0
     with pytest.raises(CallbackRefusedError, match="its job was cancelled"):
         finish(site.context, job_id, token(engine), Told.SUCCEEDED)
@@ -389,12 +338,12 @@ def test_what_comes_while_the_job_is_held_is_kept_until_it_is_released(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
-    acts(site).hold(job_id)
+    job_id = site.handed_over()
+    site.acts.hold(job_id)
     finish(site.context, job_id, token(engine), Told.SUCCEEDED)
     assert state(site, job_id) is JobState.HELD
     assert f"{job_id}.PACS" not in {k for k, v in site.steps().items() if v == "waiting"}
-    acts(site).release(job_id)
+    site.acts.release(job_id)
     assert state(site, job_id) is JobState.EXPORTING
 
 
@@ -402,9 +351,9 @@ def test_released_before_its_engine_has_told_it_waits_on_without_a_second_call(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
-    acts(site).hold(job_id)
-    acts(site).release(job_id)
+    job_id = site.handed_over()
+    site.acts.hold(job_id)
+    site.acts.release(job_id)
     assert isinstance(site.run_pipeline(job_id), HandedOver)
     assert len(engine.requests) == 1
     finish(site.context, job_id, token(engine), Told.SUCCEEDED)
@@ -419,15 +368,15 @@ def test_emptied_of_all_redis_gets_back_what_was_handed_over_before_anything_els
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id, second = handed_over(site), site.dispatched(Given("1.2.4"))
+    job_id, second = site.handed_over(), site.dispatched(Given("1.2.4"))
     site.redis.flushall()
-    reconcile(site)
+    site.reconcile()
     site.gate.open()
     site.gate.set_caps(caps(site.context.settings))
     assert site.steps() == {job_id: "handed over", second: "waiting"}
     site.gate.announce_places("tests", {Queue.PIPELINE: 5})
     assert site.gate.grant(Queue.PIPELINE) == []
-    reconcile(site)
+    site.reconcile()
     assert state(site, job_id) is JobState.RUNNING
     finish(site.context, job_id, token(engine), Told.SUCCEEDED)
     assert site.steps()[job_id] == "done"
@@ -437,10 +386,10 @@ def test_emptied_of_all_redis_gets_back_what_was_handed_over_before_anything_els
 
 def test_told_while_redis_knows_nothing_it_is_done(engine_site: Site, engine: Engine) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     site.redis.flushall()
     finish(site.context, job_id, token(engine), Told.SUCCEEDED)
-    reconcile(site)
+    site.reconcile()
     assert state(site, job_id) is JobState.EXPORTING
     assert site.steps()[job_id] == "done"
 
@@ -449,11 +398,11 @@ def test_a_worker_that_starts_knows_that_an_engine_is_at_work(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     assert not nothing_runs(site.tree)
     finish(site.context, job_id, token(engine), Told.SUCCEEDED)
     assert nothing_runs(site.tree)
-    second = handed_over(site)
+    second = site.handed_over()
     lapse(site, second)
     assert nothing_runs(site.tree)
 
@@ -494,14 +443,14 @@ def test_killed_after_any_write_of_the_word_it_counts_once_it_is_noted(
     for kill in kills(least=6):
         site.empty()
         engine.requests.clear()
-        job_id = handed_over(site)
+        job_id = site.handed_over()
         with kill:
             finish(site.context, job_id, token(engine), told)
         called = EngineAttempt.latest(site.folder(job_id), job(site, job_id))
         assert called is not None
         if called.answer is None:
             finish(site.context, job_id, token(engine), told)
-        reconcile(site)
+        site.reconcile()
         assert state(site, job_id) is states[told]
         assert site.steps()[job_id] == at_the_gate[told]
         assert called.answer is not None
@@ -510,7 +459,7 @@ def test_killed_after_any_write_of_the_word_it_counts_once_it_is_noted(
 
 def test_two_words_at_once_are_one(engine_site: Site, engine: Engine) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
 
     def tell(number: int) -> str:
         told = Told.SUCCEEDED if number % 2 else Told.RETRY

@@ -1,7 +1,7 @@
 """What was received is shared by all jobs of a delivery: whoever changes it has no result."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from tests.support.engine import Engine, Reply, Request
 from tests.workers.site import Given, Site
 from workers.attempts.callback import finish
 from workers.attempts.handover import Told
-from workers.steps.outcome import Done, Failed, HandedOver
+from workers.steps.outcome import Done, Failed
 
 WHILE_IT_RAN = Failed("1 of the received instances were changed while it ran")
 MakeSite = Callable[..., Site]
@@ -50,12 +50,6 @@ CHANGES: list[Change] = [
 ]
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
-
-
 def the_instance(request: Request) -> Path:
     return Path(request.json["input"]) / "1.2.3.dcm"
 
@@ -74,12 +68,10 @@ def test_an_engine_that_changed_its_input_has_no_result(
 
 @pytest.mark.parametrize("told", [Told.SUCCEEDED, Told.RETRY])
 def test_so_has_one_that_tells_later_however_it_ended(
-    make_site: MakeSite, engine: Engine, told: Told
+    engine_site: Site, engine: Engine, told: Told
 ) -> None:
-    pipeline = {"kind": "webhook", "url": engine.url, "mode": "callback"}
-    site = make_site(pipelines={"keep": pipeline})
-    job_id = site.dispatched(Given("1.2.3"))
-    assert isinstance(site.run_pipeline(job_id), HandedOver)
+    site = engine_site
+    job_id = site.handed_over()
     write_into(the_instance(engine.requests[0]))
     finish(site.context, job_id, engine.requests[0].json["token"], told)
     assert read(site, job_id).failure == WHILE_IT_RAN.reason

@@ -1,7 +1,7 @@
 """What engines tell by a Celery task: real messages of a real Celery, in a real queue."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,32 +9,16 @@ from celery import Celery
 from structlog.testing import capture_logs
 
 from shared.job import JobState
-from tests.support.engine import Engine, Reply
+from tests.support.engine import Engine
 from tests.workers.faults import kills
-from tests.workers.site import Given, Site
+from tests.workers.site import Site
 from workers.attempts.finish_messages import FinishMessages
 from workers.attempts.handover import Answer, EngineAttempt
-from workers.steps.outcome import HandedOver
-
-MakeSite = Callable[..., Site]
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine(Reply(202)) as running:
-        yield running
-
-
-@pytest.fixture
-def engine_site(make_site: MakeSite, engine: Engine) -> Site:
-    pipeline = {"kind": "webhook", "url": engine.url, "mode": "callback", "max_attempts": 1}
-    return make_site(pipelines={"keep": pipeline})
-
-
-def handed_over(site: Site) -> str:
-    job_id = site.dispatched(Given("1.2.3"))
-    assert isinstance(site.run_pipeline(job_id), HandedOver)
-    return job_id
+def engine_site(make_engine_site: Callable[..., Site]) -> Site:
+    return make_engine_site(max_parallel=2, export_to=[])
 
 
 def tell(site: Site, *args: Any, protocol: int = 2, **options: Any) -> None:
@@ -64,7 +48,7 @@ def test_a_message_is_taken_in_each_form_that_celery_gives_it(
     engine_site: Site, engine: Engine, form: dict[str, Any]
 ) -> None:
     site = engine_site
-    named, positional = handed_over(site), handed_over(site)
+    named, positional = site.handed_over(), site.handed_over()
     tokens = [request.json["token"] for request in engine.requests]
     tell(site, kwargs={"job": named, "token": tokens[0], "succeeded": True}, **form)
     tell(site, positional, tokens[1], False, "no nodule", **form)
@@ -77,7 +61,7 @@ def test_what_is_no_such_message_is_dropped_and_the_next_is_taken(
     engine_site: Site, engine: Engine
 ) -> None:
     site = engine_site
-    job_id = handed_over(site)
+    job_id = site.handed_over()
     token = engine.requests[0].json["token"]
     site.redis.lpush("finish", "DOE^JOHN", "[]", '{"body": 1}')
     tell(site, job_id, token)  # an argument lacks
@@ -104,7 +88,7 @@ def test_killed_after_any_write_it_is_taken_the_next_time(
     for kill in kills(least=6):
         site.empty()
         engine.requests.clear()
-        job_id = handed_over(site)
+        job_id = site.handed_over()
         tell(site, job_id, engine.requests[0].json["token"], True)
         with kill:
             take(site)
@@ -117,7 +101,7 @@ def test_while_the_storage_fails_it_stays_where_it_is(
     engine_site: Site, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = engine_site
-    job_id, other = handed_over(site), handed_over(site)
+    job_id, other = site.handed_over(), site.handed_over()
     for number, each in enumerate((job_id, other)):
         tell(site, each, engine.requests[number].json["token"], True)
     usual = EngineAttempt.tell
