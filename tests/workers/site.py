@@ -225,3 +225,6 @@ class Site:
         found = self.redis.scan_iter(f"{keys.STEP}*")
         states = {key.removeprefix(keys.STEP): self.redis.hget(key, "state") for key in found}
         return {step: state for step, state in states.items() if state != "withdrawn"}
+
+
+MakeSite = Callable[..., Site]  # its sections

@@ -1,11 +1,11 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.engine import Engine, Reply
 from tests.workers.exporting import at
-from tests.workers.site import Site
+from tests.workers.site import MakeSite, Site
 from workers.steps.places import caps
 
 
@@ -17,7 +17,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def make_engine_site(make_site: Callable[..., Site], engine: Engine) -> Callable[..., Site]:
+def make_engine_site(make_site: MakeSite, engine: Engine) -> MakeSite:
     """A function of options of its one pipeline, whose work the engine does."""
 
     def make(**options: Any) -> Site:
@@ -40,5 +40,5 @@ def make_engine_site(make_site: Callable[..., Site], engine: Engine) -> Callable
 
 
 @pytest.fixture
-def engine_site(make_engine_site: Callable[..., Site]) -> Site:
+def engine_site(make_engine_site: MakeSite) -> Site:
     return make_engine_site()

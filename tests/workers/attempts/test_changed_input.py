@@ -9,13 +9,12 @@ from structlog.testing import capture_logs
 
 from shared.job import Job
 from tests.support.engine import Engine, Reply, Request
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, MakeSite, Site
 from workers.attempts.callback import finish
 from workers.attempts.handover import Told
 from workers.steps.outcome import Done, Failed
 
 WHILE_IT_RAN = Failed("1 of the received instances were changed while it ran")
-MakeSite = Callable[..., Site]
 Change = Callable[[Path], None]
 
 

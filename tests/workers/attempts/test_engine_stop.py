@@ -13,14 +13,12 @@ from shared.registry import keys
 from shared.registry.views import history
 from tests.support.engine import Engine, Reply, Request
 from tests.support.waiting import wait_for
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, MakeSite, Site
 from workers.attempts import engine_stop
 from workers.attempts.callback import CallbackRefusedError, finish
 from workers.attempts.handover import EngineAttempt, Told
 from workers.steps.lease import StepWithdrawnError
 from workers.steps.outcome import Done, HandedOver
-
-MakeSite = Callable[..., Site]
 
 
 @pytest.fixture

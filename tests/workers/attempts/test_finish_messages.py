@@ -1,7 +1,6 @@
 """What engines tell by a Celery task: real messages of a real Celery, in a real queue."""
 
 import errno
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +10,13 @@ from structlog.testing import capture_logs
 from shared.job import JobState
 from tests.support.engine import Engine
 from tests.workers.faults import kills
-from tests.workers.site import Site
+from tests.workers.site import MakeSite, Site
 from workers.attempts.finish_messages import FinishMessages
 from workers.attempts.handover import Answer, EngineAttempt
 
 
 @pytest.fixture
-def engine_site(make_engine_site: Callable[..., Site]) -> Site:
+def engine_site(make_engine_site: MakeSite) -> Site:
     return make_engine_site(max_parallel=2, export_to=[])
 
 

@@ -23,7 +23,7 @@ from tests.support.file_systems import needs_tmpfs, tmpfs
 from tests.support.samples import data_set
 from tests.support.waiting import wait_for
 from tests.workers.faults import kills
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, MakeSite, Site
 from workers.attempts.pipeline_step import run_pipeline
 from workers.steps.lease import StoppingError
 from workers.steps.outcome import Done, Failed, TryAgain
@@ -33,7 +33,7 @@ COUNT_RUNS = "echo run >> ../../../runs; "
 
 
 @pytest.fixture
-def make_job(make_site: Callable[..., Site]) -> Callable[..., tuple[Site, str]]:
+def make_job(make_site: MakeSite) -> Callable[..., tuple[Site, str]]:
     """A site whose pipeline is a line of shell, and a job of it; how often it ran is on disk."""
 
     def make(
