@@ -1,6 +1,6 @@
 """A site that groups, and a clock for its groups that tests can put forward."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -11,10 +11,11 @@ from shared.delivery import ASSOCIATION_FILE, Association, read_delivery
 from shared.ids import new_id
 from shared.job import Job, JobState
 from shared.registry.step import StepEnd
+from shared.registry.views import history
 from tests.support.records import association_fields
 from tests.support.samples import data_set_of, identified
 from tests.workers.faults import Killer
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, MakeSite
 from workers.dispatching.arrivals import Arrivals
 from workers.dispatching.dispatch import dispatch
 from workers.dispatching.dispatched import is_dispatched
@@ -42,7 +43,7 @@ class GroupingSite:
 
     def __init__(
         self,
-        make_site: Callable[..., Site],
+        make_site: MakeSite,
         *pipelines: str,
         when: Mapping[str, Any] = MappingProxyType({}),
         **entry: Any,
@@ -92,6 +93,10 @@ class GroupingSite:
     def job(self) -> Job:
         (job,) = self.jobs()
         return job
+
+    def events(self, job_id: str) -> list[str]:
+        """The history of a job, without what says when."""
+        return [line.what for line in history(self.site.redis, job_id)]
 
     def associate(self, **fields: Any) -> Path:
         """The folder of an association that is open."""

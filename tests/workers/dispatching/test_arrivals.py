@@ -1,21 +1,14 @@
 import shutil
-from collections.abc import Callable
 
 import pytest
 
 from shared.delivery import DELIVERY_FILE
 from tests.workers.grouping import GroupingSite, image
-from tests.workers.site import Site
 from workers.dispatching.arrivals import Arrivals, Sender
 from workers.dispatching.dispatched import DISPATCHED_FILE
 from workers.reconciling import listing
 
 CT01, MR01 = Sender("BRAIN", "CT01"), Sender("BRAIN", "MR01")
-
-
-@pytest.fixture
-def grouping(make_site: Callable[..., Site]) -> GroupingSite:
-    return GroupingSite(make_site)
 
 
 @pytest.fixture

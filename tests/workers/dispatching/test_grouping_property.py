@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.workers.faults import Killer
 from tests.workers.grouping import LONGEST, QUIET, GroupingSite, image
 from tests.workers.site import Site
-from workers.reconciling.reconciler import Reconciler
 
 NEVER = 10_000  # writes
 
@@ -57,9 +56,9 @@ def test_each_instance_ends_in_exactly_one_job_of_its_group(
             with Killer(writes_of_closing):
                 grouping.put_forward(late)
             grouping.restart()
-            Reconciler(grouping.site.context).tick()
+            grouping.site.reconcile()
     for delivery_id in unfinished:
         grouping.dispatch_again(delivery_id)
     grouping.put_forward(LONGEST + 1)
-    Reconciler(grouping.site.context).tick()
+    grouping.site.reconcile()
     grouping.check_each_instance_is_in_one_job_of_its_group()

@@ -23,7 +23,6 @@ from tests.workers.site import Given, Site, id_of, write_instance
 from workers.dispatching.dispatched import DISPATCHED_FILE
 from workers.keeping.housekeeping import Housekeeping
 from workers.keeping.orphans import ALIVE_FILE
-from workers.reconciling.reconciler import Reconciler
 
 INSTANCE = Given("1.2.3")
 DESTINATION = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
@@ -471,7 +470,7 @@ def test_killed_after_any_write_nothing_half_removed_is_met_and_the_rest_goes_la
             assert contents(site.folder(job.id).path) == whole
         else:
             assert names(site.tree.deliveries) == []
-        Reconciler(site.context).tick()
+        site.reconcile()
         assert site.steps().get(job.id) in ("done", "removing")
         keep_house(site)
         for folder in (site.tree.jobs, site.tree.deliveries, site.tree.trash):

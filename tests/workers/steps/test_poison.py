@@ -28,7 +28,6 @@ from workers.attempts.pipeline_step import run_pipeline
 from workers.context import WorkerContext
 from workers.dispatching.dispatch import dispatch
 from workers.exports.step import export
-from workers.reconciling.reconciler import Reconciler
 from workers.steps.lease import Lease
 from workers.steps.outcome import Outcome, TryAgain
 from workers.steps.step_runner import Body, StepFailedError, run_step
@@ -88,7 +87,7 @@ def check_failed(site: Site, job_id: str, reason: str) -> None:
     # And it stays so, with the server emptied too.
     site.redis.flushall()
     site.gate.open()
-    Reconciler(site.context).tick()
+    site.reconcile()
     assert job_id not in site.steps()
     assert find_job(site.redis, job_id).state is JobState.FAILED
 
@@ -115,7 +114,7 @@ def test_the_disk_is_told_before_redis(site: Site, monkeypatch: pytest.MonkeyPat
         with pytest.raises(ConnectionError):
             attempt(site, step, breaking)
     assert find_job(site.redis, step.job).state is JobState.QUEUED
-    Reconciler(site.context).tick()
+    site.reconcile()
     check_failed(site, step.job, GIVEN_UP)
 
 
@@ -216,7 +215,7 @@ def test_a_delivery_is_not_quarantined_under_a_dispatch_that_still_lives(site: S
 def test_a_damaged_delivery_goes_to_quarantine_at_once(site: Site) -> None:
     delivery_id = site.commit(*INSTANCES)
     (site.tree.committed / delivery_id / DELIVERY_FILE).write_text("{")
-    Reconciler(site.context).tick()
+    site.reconcile()
     assert state(site, dispatch_step(delivery_id, "normal")) == "waiting"
     with pytest.raises(StepFailedError):
         attempt(site, dispatch_step(delivery_id, "normal"), dispatch)
