@@ -5,62 +5,32 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tomli_w
 from redis import Redis
 
-from deploy.embedded_server import EmbeddedServer
-from shared.ids import new_id
-from shared.job import DestinationEnd, DestinationState, Job, JobState, Result
-from shared.job_folder import JobFolder
+from shared.job import DestinationEnd, DestinationState, JobState, Result
 from shared.registry.destinations import destination_healths
 from shared.registry.gate import Gate, Leases
-from shared.registry.jobs import JobRecords
 from shared.registry.step import Queue, Step, StepEnd, Trouble
 from shared.registry.views import history
-from shared.tree import StorageTree
-from tests.shared.registry.jobs import job
+from tests.deploy.on_disk import on_disk
 from tests.support.command import penstock
 
 NO_WAY = DestinationEnd(state=DestinationState.FAILED, delivered=2, failed=1, reason="no way")
 
 
 @pytest.fixture
-def failed(
-    tmp_path: Path, redis: Redis, redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., str]:
+def failed(make_job: Callable[..., str]) -> Callable[..., str]:
     """A function of destinations to which the export of a job has failed; the job's id."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("USER", "alice")
-    monkeypatch.setenv("LOGNAME", "alice")
-    tree = StorageTree(tmp_path / "storage")
-    tree.create()
-    there = {"ae_title": "THERE", "host": "127.0.0.1", "port": 104}
-    settings = {
-        "storage": {"root": "storage"},
-        "redis": {"url": redis_server.url},
-        "destinations": {"PACS": there, "OTHER": there},
-    }
-    Path("penstock.toml").write_text(tomli_w.dumps(settings))
 
     def make(*names: str, age: float = 0) -> str:
-        made = job(
-            new_id(),
+        return make_job(
             age=age,
             result=Result(attempt=1, folder="input"),
             export_to=names,
             destinations=dict.fromkeys(names, NO_WAY),
         )
-        folder = JobFolder(tree, made.id)
-        folder.path.mkdir()
-        made.write(folder.path / "state.json")
-        JobRecords(redis).create(made, made.state, "made")
-        return made.id
 
     return make
-
-
-def on_disk(job_id: str) -> Job:
-    return JobFolder(StorageTree(Path("storage")), job_id).read()
 
 
 def test_failed_exports_are_listed_with_their_reasons(failed: Callable[..., str]) -> None:

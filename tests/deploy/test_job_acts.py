@@ -1,20 +1,13 @@
 """`penstock jobs retry`, `cancel`, `hold`, `release`: words and exit codes for scripts."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-import tomli_w
 from redis import Redis
 
-from deploy.embedded_server import EmbeddedServer
-from shared.ids import new_id
-from shared.job import DestinationEnd, DestinationState, Job, JobState, Result
-from shared.job_folder import JobFolder
-from shared.registry.jobs import JobRecords
+from shared.job import DestinationEnd, DestinationState, JobState, Result
 from shared.registry.views import find_job, history
-from shared.tree import StorageTree
-from tests.shared.registry.jobs import job
+from tests.deploy.on_disk import on_disk
 from tests.support import command
 from tests.support.command import Ran
 
@@ -24,30 +17,6 @@ NO_WAY = DestinationEnd(state=DestinationState.FAILED, delivered=0, failed=1, re
 
 def penstock(*words: str, answer: str = "") -> Ran:
     return command.penstock("jobs", *words, answer=answer)
-
-
-@pytest.fixture
-def make_job(
-    tmp_path: Path, redis: Redis, redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., str]:
-    """A function of a job's fields; the job is on disk and in Redis. Its id."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("USER", "alice")
-    monkeypatch.setenv("LOGNAME", "alice")
-    tree = StorageTree(tmp_path / "storage")
-    tree.create()
-    settings = {"storage": {"root": "storage"}, "redis": {"url": redis_server.url}}
-    Path("penstock.toml").write_text(tomli_w.dumps(settings))
-
-    def make(**fields: object) -> str:
-        made = job(new_id(), **fields)
-        folder = JobFolder(tree, made.id)
-        folder.path.mkdir()
-        made.write(folder.path / "state.json")
-        JobRecords(redis).create(made, made.state, "made")
-        return made.id
-
-    return make
 
 
 @pytest.fixture
@@ -65,10 +34,6 @@ def failed(make_job: Callable[..., str]) -> Callable[..., str]:
         )
 
     return make
-
-
-def on_disk(job_id: str) -> Job:
-    return JobFolder(StorageTree(Path("storage")), job_id).read()
 
 
 def test_each_act_answers_for_each_job(make_job: Callable[..., str], redis: Redis) -> None:

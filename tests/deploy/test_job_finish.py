@@ -11,8 +11,7 @@ from shared.job import JobState
 from shared.registry.views import history
 from tests.support.command import Ran, penstock
 from tests.support.engine import Engine, Reply
-from tests.workers.site import Given, Site
-from workers.steps.outcome import HandedOver
+from tests.workers.site import Site
 
 
 @pytest.fixture
@@ -39,9 +38,7 @@ def site(
 @pytest.fixture
 def job_id(site: Site) -> str:
     """Of a job whose engine has it."""
-    made = site.dispatched(Given("1.2.3"))
-    assert isinstance(site.run_pipeline(made), HandedOver)
-    return made
+    return site.handed_over()
 
 
 @pytest.fixture
