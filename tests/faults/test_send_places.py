@@ -1,6 +1,7 @@
 """The places for sends: how many associations are open at once over all workers, and whose."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,16 @@ def test_who_waits_longest_is_sent_next_and_the_urgent_before_all(tmp_path: Path
         with Gateway(tmp_path, **settings) as gateway:
             lane = f"{keys.WAITING}export:{destination.name}"
             queued = [0]
+
+            def waiting_are(count: int) -> bool:
+                return gateway.redis.zcard(lane) == count
+
             destination.script = held_until(lambda: queued[0] == len(waiting))
             deliver(gateway, "1.2.0")
             wait_for(lambda: destination.meter.open == 1, 30)
             for number, (uid, called) in enumerate(waiting, 1):
                 deliver(gateway, uid, called=called)
-                wait_for(lambda: gateway.redis.zcard(lane) == number, 30)  # noqa: B023
+                wait_for(partial(waiting_are, number), 30)
                 queued[0] = number
             gateway.wait_for_jobs(1 + len(waiting), JobState.DONE)
         order = ["1.2.0", "1.2.3", "1.2.6", "1.2.2", "1.2.5", "1.2.1", "1.2.4"]
