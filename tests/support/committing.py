@@ -10,7 +10,8 @@ from pydicom.uid import AllTransferSyntaxes, ImplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
-HOST = "127.0.0.1"
+from tests.support.prompt_server import HOST, start_server
+
 AE_TITLE = "KEEPER"
 INSTANCE = "1.2.840.10008.1.20.1.1"
 NO_SUCH_OBJECT_INSTANCE = 0x0112
@@ -45,10 +46,9 @@ class Keeper:
             ae.add_supported_context(context.abstract_syntax, list(AllTransferSyntaxes))
         ae.add_supported_context(Verification)
         ae.add_supported_context(StorageCommitmentPushModel)
-        self._server = ae.start_server(
-            (HOST, 0),
-            block=False,
-            evt_handlers=[
+        self._server = start_server(
+            ae,
+            [
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_N_ACTION, self._action),
                 (evt.EVT_ACCEPTED, self._accepted),
