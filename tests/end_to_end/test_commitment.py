@@ -78,6 +78,15 @@ def gateway(tmp_path: Path, keeper: Keeper) -> Iterator[Gateway]:
         yield running
 
 
+@pytest.fixture
+def held(gateway: Gateway, keeper: Keeper) -> Held:
+    """The answer for instances that were sent, and wait for it."""
+    answer = Held(keeper)
+    send(gateway)
+    wait_for(lambda: stands(gateway, DestinationState.AWAITING_COMMITMENT), 30)
+    return answer
+
+
 def test_a_study_is_confirmed_and_every_screen_says_so(gateway: Gateway, keeper: Keeper) -> None:
     held = Held(keeper)
     send(gateway)
@@ -112,11 +121,8 @@ def test_a_worker_killed_between_question_and_answer_loses_neither(
 
 
 def test_redis_lost_between_question_and_answer_loses_neither(
-    gateway: Gateway, keeper: Keeper
+    gateway: Gateway, keeper: Keeper, held: Held
 ) -> None:
-    held = Held(keeper)
-    send(gateway)
-    wait_for(lambda: stands(gateway, DestinationState.AWAITING_COMMITMENT), 30)
     gateway.redis.flushall()
     held.answer()
     confirmed(gateway)
@@ -125,11 +131,8 @@ def test_redis_lost_between_question_and_answer_loses_neither(
 
 
 def test_redis_killed_while_the_answer_comes_loses_nothing(
-    gateway: Gateway, keeper: Keeper
+    gateway: Gateway, keeper: Keeper, held: Held
 ) -> None:
-    held = Held(keeper)
-    send(gateway)
-    wait_for(lambda: stands(gateway, DestinationState.AWAITING_COMMITMENT), 30)
     gateway.kill_redis()
     held.answer()
     wait_for(lambda: keeper.statuses == [0x0000])

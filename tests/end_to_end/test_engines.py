@@ -59,8 +59,23 @@ def _finish(gateway: Gateway, request: Request, *words: str) -> "subprocess.Comp
     return gateway.penstock("jobs", "finish", request.json["job"], "--token", token, *words)
 
 
-def test_engines_work_one_at_a_time_and_what_they_made_is_exported(tmp_path: Path) -> None:
-    with Archive() as archive, Engine(Reply(202)) as engine:
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with Engine(Reply(202)) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, engine: Engine) -> Iterator[Gateway]:
+    """One whose jobs that engine works on."""
+    with Gateway(tmp_path, **_webhook(engine)) as running:
+        yield running
+
+
+def test_engines_work_one_at_a_time_and_what_they_made_is_exported(
+    tmp_path: Path, engine: Engine
+) -> None:
+    with Archive() as archive:
         settings = _webhook(engine, export_to=["ARCHIVE"])
         settings["destinations"] = {"ARCHIVE": archive.settings()}
         with Gateway(tmp_path, **settings) as gateway:
@@ -80,12 +95,9 @@ def test_engines_work_one_at_a_time_and_what_they_made_is_exported(tmp_path: Pat
 
 
 def test_past_the_deadline_the_next_attempt_is_called_and_a_late_word_is_told_so(
-    tmp_path: Path,
+    tmp_path: Path, engine: Engine
 ) -> None:
-    with (
-        Engine(Reply(202)) as engine,
-        Gateway(tmp_path, **_webhook(engine, deadline="1s")) as gateway,
-    ):
+    with Gateway(tmp_path, **_webhook(engine, deadline="1s")) as gateway:
         runs: list[subprocess.CompletedProcess[str]] = []
 
         def tell(request: Request) -> None:
@@ -104,50 +116,48 @@ def test_past_the_deadline_the_next_attempt_is_called_and_a_late_word_is_told_so
 
 
 def test_a_worker_killed_before_it_noted_the_answer_calls_again_by_the_same_key(
-    tmp_path: Path,
+    gateway: Gateway, engine: Engine
 ) -> None:
-    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
-        killed = threading.Event()
+    killed = threading.Event()
 
-        def kill(request: Request) -> None:
-            gateway.kill("pipelines")
-            killed.set()
+    def kill(request: Request) -> None:
+        gateway.kill("pipelines")
+        killed.set()
 
-        engine.replies = [Reply(202, meanwhile=kill), Reply(202)]
-        _send(gateway, CT)
-        assert killed.wait(PATIENCE)
-        gateway.start("pipelines")
-        wait_for(lambda: len(engine.requests) == 2, PATIENCE)
-        wait_for(lambda: gateway.jobs(JobState.RUNNING), PATIENCE)
-        first, second = engine.requests
-        assert first.body == second.body
-        assert len(set(engine.keys)) == 1
-        assert _finish(gateway, first, "--succeeded").returncode == 0
-        assert gateway.wait_for_job(timeout=PATIENCE).attempt == 1
-        assert _finish(gateway, second, "--succeeded").returncode == 0
+    engine.replies = [Reply(202, meanwhile=kill), Reply(202)]
+    _send(gateway, CT)
+    assert killed.wait(PATIENCE)
+    gateway.start("pipelines")
+    wait_for(lambda: len(engine.requests) == 2, PATIENCE)
+    wait_for(lambda: gateway.jobs(JobState.RUNNING), PATIENCE)
+    first, second = engine.requests
+    assert first.body == second.body
+    assert len(set(engine.keys)) == 1
+    assert _finish(gateway, first, "--succeeded").returncode == 0
+    assert gateway.wait_for_job(timeout=PATIENCE).attempt == 1
+    assert _finish(gateway, second, "--succeeded").returncode == 0
 
 
 def test_redis_emptied_and_all_workers_killed_nothing_is_called_twice_and_the_cap_holds(
-    tmp_path: Path,
+    gateway: Gateway, engine: Engine
 ) -> None:
-    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
-        _send(gateway, CT, MR)
-        wait_for(lambda: len(gateway.jobs()) == 2 and _elsewhere(gateway) == 1, PATIENCE)
-        for part in ("pipelines", "exports"):
-            gateway.kill(part)
-        gateway.redis.flushall()
-        for part in ("pipelines", "exports"):
-            gateway.start(part)
-        wait_for(lambda: gateway.jobs(JobState.RUNNING), PATIENCE)
-        assert _elsewhere(gateway) == 1
-        assert len(gateway.jobs(JobState.QUEUED)) == 1
-        assert len(engine.requests) == 1
-        gateway.redis.flushall()
-        assert _finish(gateway, engine.requests[0], "--succeeded").returncode == 0
-        wait_for(lambda: len(engine.requests) == 2, PATIENCE)
-        assert _finish(gateway, engine.requests[1], "--succeeded").returncode == 0
-        gateway.wait_for_jobs(2, JobState.DONE, PATIENCE)
-        assert len(set(engine.keys)) == 2
+    _send(gateway, CT, MR)
+    wait_for(lambda: len(gateway.jobs()) == 2 and _elsewhere(gateway) == 1, PATIENCE)
+    for part in ("pipelines", "exports"):
+        gateway.kill(part)
+    gateway.redis.flushall()
+    for part in ("pipelines", "exports"):
+        gateway.start(part)
+    wait_for(lambda: gateway.jobs(JobState.RUNNING), PATIENCE)
+    assert _elsewhere(gateway) == 1
+    assert len(gateway.jobs(JobState.QUEUED)) == 1
+    assert len(engine.requests) == 1
+    gateway.redis.flushall()
+    assert _finish(gateway, engine.requests[0], "--succeeded").returncode == 0
+    wait_for(lambda: len(engine.requests) == 2, PATIENCE)
+    assert _finish(gateway, engine.requests[1], "--succeeded").returncode == 0
+    gateway.wait_for_jobs(2, JobState.DONE, PATIENCE)
+    assert len(set(engine.keys)) == 2
 
 
 EXAMPLE = (REPOSITORY / "docs" / "examples" / "celery_engine.py").read_text()
@@ -242,64 +252,61 @@ def test_a_celery_worker_elsewhere_is_ended_with_its_job(tmp_path: Path, broker:
         wait_for(lambda: "was told to stop" in gateway.history(job)[-1].what, PATIENCE)
 
 
-def test_a_persons_cancel_reaches_the_engine(tmp_path: Path) -> None:
-    with Engine(Reply(202)) as engine:
-        settings = _webhook(engine, cancel_url=engine.url.replace("/engine", "/cancel"))
-        with Gateway(tmp_path, **settings) as gateway:
-            _send(gateway, CT, MR)
-            wait_for(lambda: len(gateway.jobs()) == 2 and _elsewhere(gateway) == 1, PATIENCE)
-            first = engine.requests[0].json["job"]
-            assert gateway.penstock("jobs", "cancel", first).returncode == 0
-            wait_for(lambda: len(engine.requests) == 3, PATIENCE)
-            told = [(each.path.partition("?")[0], each.json["job"]) for each in engine.requests[1:]]
-            assert ("/cancel", first) in told
-            assert "/engine" in dict(told)  # the second job has its place
+def test_a_persons_cancel_reaches_the_engine(tmp_path: Path, engine: Engine) -> None:
+    settings = _webhook(engine, cancel_url=engine.url.replace("/engine", "/cancel"))
+    with Gateway(tmp_path, **settings) as gateway:
+        _send(gateway, CT, MR)
+        wait_for(lambda: len(gateway.jobs()) == 2 and _elsewhere(gateway) == 1, PATIENCE)
+        first = engine.requests[0].json["job"]
+        assert gateway.penstock("jobs", "cancel", first).returncode == 0
+        wait_for(lambda: len(engine.requests) == 3, PATIENCE)
+        told = [(each.path.partition("?")[0], each.json["job"]) for each in engine.requests[1:]]
+        assert ("/cancel", first) in told
+        assert "/engine" in dict(told)  # the second job has its place
 
 
 def test_any_celery_tells_by_a_line_of_shell_and_flower_is_shown_nothing_of_it(
-    tmp_path: Path,
+    gateway: Gateway, engine: Engine, tmp_path: Path
 ) -> None:
-    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
-        _send(gateway, CT)
-        wait_for(lambda: _elsewhere(gateway) == 1, PATIENCE)
-        events: list[dict[str, Any]] = []
-        with _recorded(gateway.server.url, events):
-            call = engine.requests[0].json
-            end = {"job": call["job"], "token": call["token"], "succeeded": False}
-            for message in ("DOE^JOHN", "told twice"):
-                words = json.dumps(end | {"message": message})
-                tell = ["-b", gateway.server.url, "call", "penstock.finish", "--queue", "finish"]
-                subprocess.run(
-                    [sys.executable, "-m", "celery", *tell, "--kwargs", words],
-                    check=True,
-                    cwd=tmp_path,
-                    capture_output=True,
-                    timeout=60,
-                )
-            gateway.wait_for_job(JobState.FAILED, PATIENCE)
-            wait_for(lambda: gateway.log("pipelines").count("callback taken") == 2, PATIENCE)
-        for word in ("DOE", call["token"]):
-            assert word not in str(events) + gateway.log("pipelines")
-        (job,) = gateway.jobs()
-        assert "DOE^JOHN" in gateway.history(job)[-1].error
+    _send(gateway, CT)
+    wait_for(lambda: _elsewhere(gateway) == 1, PATIENCE)
+    events: list[dict[str, Any]] = []
+    with _recorded(gateway.server.url, events):
+        call = engine.requests[0].json
+        end = {"job": call["job"], "token": call["token"], "succeeded": False}
+        for message in ("DOE^JOHN", "told twice"):
+            words = json.dumps(end | {"message": message})
+            tell = ["-b", gateway.server.url, "call", "penstock.finish", "--queue", "finish"]
+            subprocess.run(
+                [sys.executable, "-m", "celery", *tell, "--kwargs", words],
+                check=True,
+                cwd=tmp_path,
+                capture_output=True,
+                timeout=60,
+            )
+        gateway.wait_for_job(JobState.FAILED, PATIENCE)
+        wait_for(lambda: gateway.log("pipelines").count("callback taken") == 2, PATIENCE)
+    for word in ("DOE", call["token"]):
+        assert word not in str(events) + gateway.log("pipelines")
+    (job,) = gateway.jobs()
+    assert "DOE^JOHN" in gateway.history(job)[-1].error
 
 
 def test_what_an_engine_tells_is_not_lost_with_the_worker_that_is_killed_over_it(
-    tmp_path: Path,
+    gateway: Gateway, engine: Engine
 ) -> None:
-    with Engine(Reply(202)) as engine, Gateway(tmp_path, **_webhook(engine)) as gateway:
-        _send(gateway, CT)
-        wait_for(lambda: _elsewhere(gateway) == 1, PATIENCE)
-        gateway.kill("pipelines")
-        mortal = {"DIES_AT": "workers.attempts.handover:EngineAttempt.tell"}
-        gateway.start("pipelines", "tests.support.mortal_worker", **mortal)
-        call = engine.requests[0].json
-        with Celery(broker=gateway.server.url, set_as_current=False) as elsewhere:
-            end = {"job": call["job"], "token": call["token"], "succeeded": True}
-            elsewhere.send_task("penstock.finish", kwargs=end, queue="finish")
-        assert gateway.process("pipelines").wait(PATIENCE) == -signal.SIGKILL
-        gateway.start("pipelines")
-        assert gateway.wait_for_job(timeout=PATIENCE).attempt == 1
+    _send(gateway, CT)
+    wait_for(lambda: _elsewhere(gateway) == 1, PATIENCE)
+    gateway.kill("pipelines")
+    mortal = {"DIES_AT": "workers.attempts.handover:EngineAttempt.tell"}
+    gateway.start("pipelines", "tests.support.mortal_worker", **mortal)
+    call = engine.requests[0].json
+    with Celery(broker=gateway.server.url, set_as_current=False) as elsewhere:
+        end = {"job": call["job"], "token": call["token"], "succeeded": True}
+        elsewhere.send_task("penstock.finish", kwargs=end, queue="finish")
+    assert gateway.process("pipelines").wait(PATIENCE) == -signal.SIGKILL
+    gateway.start("pipelines")
+    assert gateway.wait_for_job(timeout=PATIENCE).attempt == 1
 
 
 @contextmanager
