@@ -11,6 +11,7 @@ from deploy.embedded_server import EmbeddedServer
 from deploy.system import free_port
 from shared.registry.connection import connect
 from shared.settings.pipeline_kinds import CeleryPipeline
+from tests.workers.pipelines.called import first_call
 from tests.workers.site import Given, Site
 from workers.attempts.callback import finish
 from workers.attempts.handover import Told
@@ -61,15 +62,7 @@ def test_a_task_is_sent_with_ids_and_paths_and_nothing_of_the_patient(
     folder = site.folder(job_id)
     given = arguments(message)
     token = given.pop("token")
-    assert given == {
-        "job": job_id,
-        "attempt": 1,
-        "pipeline": "keep",
-        "idempotency_key": f"{job_id}.1",
-        "input": str(folder.input),
-        "output": str(folder.path / "attempts/1/output"),
-        "work": str(folder.path / "attempts/1/work"),
-    }
+    assert given == first_call(folder)
     assert token not in message["headers"]["kwargsrepr"]
     finish(site.context, job_id, token, Told.SUCCEEDED)
     assert folder.read().result is not None

@@ -27,6 +27,7 @@ from tests.support.certificates import Hospital
 from tests.support.engine import HOST, Engine, Reply, Request
 from tests.support.samples import identified
 from tests.support.waiting import wait_for
+from tests.workers.pipelines.called import first_call
 from tests.workers.site import Given, Site
 from workers.attempts.handover import EngineAttempt
 from workers.pipelines.webhook import StatusClass, Webhook, retry_after, status_class
@@ -69,14 +70,7 @@ def test_the_engine_is_asked_with_ids_paths_uids_and_counts(
     assert request.path == "/engine?of=tests"
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["User-Agent"] == "Penstock"
-    assert request.json == {
-        "job": job_id,
-        "attempt": 1,
-        "pipeline": "keep",
-        "idempotency_key": f"{job_id}.1",
-        "input": str(folder.input),
-        "output": str(folder.path / "attempts/1/output"),
-        "work": str(folder.path / "attempts/1/work"),
+    assert request.json == first_call(folder) | {
         "calling_ae_title": "CT01",
         "called_ae_title": "BRAIN",
         "ae_title": "BRAIN",
