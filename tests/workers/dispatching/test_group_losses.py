@@ -3,31 +3,26 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from shared.announce import dispatch_step
 from shared.job import STATE_FILE, JobState
 from shared.registry.views import find_job, list_jobs
 from tests.workers.faults import kills
 from tests.workers.grouping import LONGEST, GroupingSite, image
-from tests.workers.site import write_instance
+from tests.workers.site import Given, write_instance
 from workers.dispatching.dispatch import dispatch
 from workers.steps.outcome import Done
 
 
-def test_killed_after_any_write_a_delivery_opens_its_group_once(grouping: GroupingSite) -> None:
+@pytest.mark.parametrize("before", [(), (image(1),)], ids=["opened", "joined"])
+def test_killed_after_any_write_a_delivery_opens_or_joins_its_groups_once(
+    grouping: GroupingSite, before: tuple[Given, ...]
+) -> None:
     for kill in kills(least=20):
         grouping.empty()
-        delivery_id = grouping.site.commit(image(1), image(2, study="1.9.2"))
-        grouping.dispatch_and_kill(delivery_id, kill)
-        grouping.dispatch_again(delivery_id)
-        assert len(grouping.jobs(JobState.WAITING)) == 2
-        grouping.put_forward()
-        grouping.check_each_instance_is_in_one_job_of_its_group()
-
-
-def test_killed_after_any_write_a_delivery_is_added_once(grouping: GroupingSite) -> None:
-    for kill in kills(least=20):
-        grouping.empty()
-        grouping.dispatched(image(1))
+        for instance in before:
+            grouping.dispatched(instance)
         delivery_id = grouping.site.commit(image(2), image(3, study="1.9.2"))
         grouping.dispatch_and_kill(delivery_id, kill)
         grouping.dispatch_again(delivery_id)
