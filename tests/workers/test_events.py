@@ -7,6 +7,7 @@ from celery import Celery
 
 from deploy.embedded_server import EmbeddedServer
 from shared.broker import celery_app
+from tests.support.link import Link
 from workers.events import Events
 
 THREADS, EACH = 6, 150
@@ -40,3 +41,22 @@ def _lost(app: Celery) -> int:
 
 def test_events_of_many_threads_all_arrive(redis_server: EmbeddedServer) -> None:
     assert _lost(celery_app(redis_server.url, events=Events)) == 0
+
+
+def test_while_redis_is_away_a_heartbeat_holds_nobody_up(
+    redis_server: EmbeddedServer,
+) -> None:
+    with (
+        Link(redis_server.port) as link,
+        celery_app(f"redis://127.0.0.1:{link.port}/0", events=Events) as app,
+        app.connection_for_write() as connection,
+    ):
+        dispatcher = app.events.Dispatcher(connection)
+        dispatcher.send("worker-heartbeat", retry=True)  # as Celery sends it
+        link.cut()
+        sending = threading.Thread(
+            target=lambda: dispatcher.send("worker-heartbeat", retry=True), daemon=True
+        )
+        sending.start()
+        sending.join(10)
+        assert not sending.is_alive()
