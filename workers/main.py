@@ -92,8 +92,11 @@ def run(settings: Settings, url: str, queues: Sequence[Queue], name: str) -> int
         ]
     )
     drain.cancel()
+    context.stopping.set()
     for ticker in tickers:
         ticker.stop()
+    for ticker in tickers:  # with Redis away each tick takes its seconds: all of them at once
+        ticker.join()
     health.leave()
     return 0
 

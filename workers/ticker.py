@@ -28,7 +28,10 @@ class Ticker:
         self._thread.start()
 
     def stop(self) -> None:
+        """After the tick under way, for which `join` waits."""
         self._stopped.set()
+
+    def join(self) -> None:
         self._thread.join()
 
     def _run(self) -> None:

@@ -26,6 +26,7 @@ def tick(work: Work, times: int) -> None:
     ticker.start()
     wait_for(lambda: work.calls >= times)
     ticker.stop()
+    ticker.join()
 
 
 def test_it_works_at_once_and_over_and_over_until_it_is_stopped() -> None:
@@ -39,6 +40,7 @@ def test_it_works_at_once_however_long_its_period() -> None:
     ticker.start()
     wait_for(lambda: work.calls)
     ticker.stop()
+    ticker.join()
     assert work.calls == 1
 
 
