@@ -69,10 +69,11 @@ def connected(
 
     Args:
         places: how many steps it may run at once.
-        patience: tries, about a second apart, to say what must be said.
+        patience: tries, about a second apart, to say what must be said, until it stops.
         fixed: the settings that this process cannot change.
     """
-    patient, hasty = connect(url, patience=patience), connect(url)
+    stopping = threading.Event()
+    patient, hasty = connect(url, patience=patience, over=stopping), connect(url)
     periods = leases(settings)
     return WorkerContext(
         name=f"{name}@{socket.gethostname()}/{new_id()}",
@@ -84,4 +85,5 @@ def connected(
         hasty_records=JobRecords(hasty),
         line=StepLine(Gate(hasty, periods), celery_app(url)),
         running=Running(places),
+        stopping=stopping,
     )

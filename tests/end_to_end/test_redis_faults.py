@@ -24,6 +24,7 @@ from tests.support.scu import Scu
 from tests.support.waiting import wait_for
 
 BOUND = 5.0  # seconds that a release may take, whatever Redis does
+DRAIN, END = 5.0, 15.0  # seconds for what a worker runs, and then for the worker itself
 
 
 def one_held_pipeline(pipeline: HeldPipeline) -> dict[str, Any]:
@@ -203,3 +204,27 @@ def test_a_worker_cut_off_from_redis_is_never_joined_by_another(tmp_path: Path) 
         jobs = gateway.wait_for_jobs(2, JobState.DONE, 60)
         assert job.id in {each.id for each in jobs}
         assert pipeline.log == ["start", "end"] * 2
+
+
+@pytest.mark.parametrize("away", [killed_redis, suspended_redis])
+def test_a_worker_told_to_stop_ends_though_redis_is_away_and_its_step_is_run_again(
+    tmp_path: Path, away: Any
+) -> None:
+    pipeline = HeldPipeline(tmp_path)
+    with Gateway(tmp_path, **one_held_pipeline(pipeline)) as gateway:
+        gateway.storescu(sample_file("CT_small.dcm"), called="SLOW")
+        wait_for(lambda: pipeline.log == ["start"])
+        parts = ("exports", "pipelines")  # the one is idle
+        with away(gateway):
+            wait_for(lambda: "beat failed" in gateway.log("pipelines"))
+            begun = time.monotonic()
+            for part in parts:
+                gateway.process(part).terminate()
+            for part in parts:
+                gateway.process(part).wait(60)
+            assert time.monotonic() - begun < DRAIN + END
+        pipeline.let_go()
+        gateway.start("exports")
+        gateway.start("pipelines-2")
+        gateway.wait_for_job(timeout=60)
+        assert pipeline.log == ["start", "start", "end"]

@@ -1,6 +1,7 @@
 """Clients that give up when their owner must."""
 
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -60,3 +61,15 @@ def test_every_key_that_calls_leave_is_under_one_tag(redis: Redis, gate: Gate):
     found = redis.keys("*")
     assert len(found) > 5
     assert all(key.startswith(keys.PREFIX) for key in found)
+
+
+def test_a_patient_client_gives_up_once_its_owner_has_to_stop():
+    over = threading.Event()
+    url = f"redis://127.0.0.1:{free_port('127.0.0.1')}/0"
+    with connect(url, patience=600, over=over) as redis:
+        soon = threading.Timer(0.5, over.set)
+        soon.start()
+        begun = time.monotonic()
+        with pytest.raises(ConnectionError):
+            redis.ping()
+        assert 0.4 < time.monotonic() - begun < 5
