@@ -4,10 +4,11 @@ from typing import NoReturn
 
 import pytest
 from redis.exceptions import ConnectionError
+from structlog.testing import capture_logs
 
 from shared.registry import keys
 from shared.registry.gate import Verdict
-from shared.registry.step import Queue, Run, Step
+from shared.registry.step import Queue, Run, Step, StepEnd
 from tests.support.waiting import wait_for
 from tests.workers.site import Site
 from workers.steps import lease as lease_module
@@ -77,6 +78,14 @@ def test_it_beats_no_more_once_its_block_is_over(site: Site, run: Run) -> None:
         pass
     site.gate.announce_places("tests", {Queue.PIPELINE: 10})
     assert wait_for(lambda: site.gate.grant(Queue.PIPELINE))
+
+
+def test_a_beat_that_finds_the_run_ended_is_no_news(site: Site, run: Run) -> None:
+    with capture_logs() as logs, site.lease(run) as lease:
+        site.gate.finish(run, StepEnd.DONE)
+        with pytest.raises(LeaseLostError):
+            wait_for(lambda: lease.check())
+    assert logs == []
 
 
 def test_while_redis_is_away_it_goes_on_and_comes_back_to_life(
