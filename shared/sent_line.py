@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 # Words of lines that tell of no instance.
 BEGUN, ROUND = "BEGUN", "ROUND"
 OPENED, RELEASED = "OPENED", "RELEASED"  # an association
-COMMITTED, MISSING = "COMMITTED", "MISSING"  # it keeps the instance; it does not
+COMMITTED, MISSING = "COMMITTED", "MISSING"  # it keeps the instance; it does not say so
 NO_STATUS = "----"
 HELD = "held"  # status of OPENED: what it delivers counts once it is RELEASED
 

@@ -34,6 +34,7 @@ class Keeper:
         self.port_to_call = port
         self.received: list[str] = []  # SOP Instance UIDs, in order
         self.kept: set[str] = set()
+        self.failure_reason = NO_SUCH_OBJECT_INSTANCE
         self.questions: list[Question] = []
         self.statuses: list[int] = []  # N-EVENT-REPORT responses
         self.react: Callable[[Question], object] = self.call_and_report
@@ -74,7 +75,7 @@ class Keeper:
         if lost:
             said.FailedSOPSequence = [reference(*each) for each in lost]
             for item in said.FailedSOPSequence:
-                item.FailureReason = NO_SUCH_OBJECT_INSTANCE
+                item.FailureReason = self.failure_reason
         return (2 if lost else 1), said
 
     def say_nothing(self, question: Question) -> None:
@@ -83,7 +84,7 @@ class Keeper:
     def answer_at_once(self, question: Question) -> None:
         """On the association that it was asked on."""
         event_type, said = self.report(question)
-        self._tell(question.association, event_type, said)
+        self.tell(question.association, event_type, said)
 
     def call_and_report(self, question: Question, *, called: str = "PENSTOCK") -> None:
         """On an association of its own."""
@@ -96,10 +97,10 @@ class Keeper:
         role = build_role(StorageCommitmentPushModel, scp_role=True)
         association = ae.associate(HOST, self.port_to_call, ae_title=called, ext_neg=[role])
         assert association.is_established
-        self._tell(association, event_type, said)
+        self.tell(association, event_type, said)
         association.release()
 
-    def _tell(self, association: Any, event_type: int, said: Dataset) -> None:
+    def tell(self, association: Any, event_type: int, said: Dataset) -> None:
         answer, _ = association.send_n_event_report(
             said, event_type, StorageCommitmentPushModel, INSTANCE
         )

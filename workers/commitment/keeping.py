@@ -1,7 +1,7 @@
 """Whether a destination keeps what one job has sent it: asked, heard, and written down."""
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from shared.upper_layer.n_services import EventReportRequest, EventReportRespons
 from shared.upper_layer.status import Status
 from workers.commitment.asked import Asked, Question
 from workers.commitment.data_sets import Told, encode_request, read_told
+from workers.commitment.failure_reason import Cure, cure, in_words
 from workers.context import WorkerContext
 from workers.exports.outgoing import Outgoing
 from workers.exports.sent_log import SentLog
@@ -47,7 +48,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class NotConfirmed:
-    """It has been asked enough."""
+    """It has been asked enough, or to ask once more cannot help."""
 
     reason: str
 
@@ -128,12 +129,12 @@ class Keeping:
             AskLaterError, ScuError: it is not known to be asked.
             LeaseLostError, StepWithdrawnError, StoppingError: this run is to stop.
         """
-        if all(file.name in self._log.committed for file in files):
-            return Confirmed()
+        if not self._open(files):
+            return NotConfirmed(self._why("not confirmed")) if self._log.missing else Confirmed()
         if until := self._awaited_until:
             return Awaited(until)
         if self.times_asked >= self._destination.commitment_attempts:
-            return NotConfirmed(f"not confirmed, asked {self.times_asked} times")
+            return NotConfirmed(self._why(f"not confirmed, asked {self.times_asked} times"))
         lease.check_before_send()
         try:
             heard = self._ask(files)
@@ -141,6 +142,20 @@ class Keeping:
             return NotConfirmed(str(error))
         now = time.time()
         return Awaited(now if heard else self._awaited_until or now, asked_now=True)
+
+    def _open(self, files: Iterable[Outgoing]) -> list[Outgoing]:
+        """What may yet be confirmed."""
+        return [
+            file
+            for file in files
+            if file.name not in self._log.committed
+            and cure(self._log.missing.get(file.name)) is not Cure.NONE
+        ]
+
+    def _why(self, what: str) -> str:
+        reasons = Counter(map(in_words, self._log.missing.values()))
+        words = ", ".join(f"{count} for {reason}" for reason, count in reasons.most_common())
+        return f"{what}: {words}" if words else what
 
     def _ask(self, files: Sequence[Outgoing]) -> bool:
         """Whether the answer has come already."""
@@ -168,7 +183,7 @@ class Keeping:
         transaction = Transaction(job=self._folder.id, destination=self._name)
         transaction_uid = transaction.begin(self._context.tree)
         self._write(self._asked.begun(transaction_uid, self._round))
-        wanted = [file.meta for file in files if file.name not in self._log.committed]
+        wanted = [file.meta for file in self._open(files)]
         references = dict.fromkeys((meta.sop_class_uid, meta.sop_instance_uid) for meta in wanted)
         return encode_request(transaction_uid, references)
 
@@ -197,7 +212,8 @@ class Keeping:
         for file, reason in missing:
             self._log.miss(file.name, reason)
         # Of what is sent again, an answer to an earlier question says nothing.
-        closed = self._asked.questions if missing else (question,)
+        again = any(cure(reason) is Cure.SEND for _, reason in missing)
+        closed = self._asked.questions if again else (question,)
         self._write(self._asked.closed(*(each.transaction_uid for each in closed)))
 
     def _write(self, asked: Asked) -> None:

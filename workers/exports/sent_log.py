@@ -31,6 +31,7 @@ from shared.sent_line import (
     sent_lines,
     whole_lines,
 )
+from workers.commitment.failure_reason import Cure, cure
 from workers.exports.store_status import DELIVERED, FAILED, Verdict
 
 _SHORTEST = 10  # halvings: of a thousand instances, one
@@ -111,7 +112,10 @@ class SentLog:
         self._commit(self._write(COMMITTED, NO_STATUS, file))
 
     def miss(self, file: str, failure_reason: int | None) -> None:
-        """The destination does not keep the instance, whatever it has answered to it."""
+        """The destination does not commit to the instance, whatever it has answered to it.
+
+        It is owed again if that can help.
+        """
         self._miss(self._write(MISSING, _hexadecimal(failure_reason), file))
 
     def answers(self, file: str, status: int | None) -> int:
@@ -180,6 +184,7 @@ class SentLog:
         self._held_back: dict[str, Sent] = {}  # final once the association is released
         self._answers: Counter[tuple[str, int | None]] = Counter()
         self._losses: dict[str, list[tuple[float, int]]] = {}  # when, after how many deliveries
+        self.missing: dict[str, int | None] = {}  # with the Failure Reason it was told of last
 
     def _open(self, line: SentLine) -> None:
         self.lost()
@@ -193,14 +198,17 @@ class SentLog:
 
     def _commit(self, line: SentLine) -> None:
         self.committed.add(line.file)
+        self.missing.pop(line.file, None)
 
     def _miss(self, line: SentLine) -> None:
         self.committed.discard(line.file)
-        self.final.pop(line.file, None)
+        self.missing[line.file] = reason = _status(line)
+        if cure(reason) is Cure.SEND:
+            self.final.pop(line.file, None)
 
     def _take(self, line: SentLine) -> None:
         verdict = Verdict[line.word]
-        status = None if line.status == NO_STATUS else int(line.status, 16)
+        status = _status(line)
         self._answers[line.file, status] += 1
         if verdict in DELIVERED or verdict is Verdict.LOST:
             self._may_be_there.add(line.file)
@@ -218,6 +226,10 @@ class SentLog:
         if os.write(self._held.descriptor, encoded) != len(encoded):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return line
+
+
+def _status(line: SentLine) -> int | None:
+    return None if line.status == NO_STATUS else int(line.status, 16)
 
 
 def _hexadecimal(status: int | None) -> str:
