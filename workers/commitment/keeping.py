@@ -111,8 +111,12 @@ class Keeping:
         accepted = self._asked.accepted_in(self._round)
         return accepted[-1] if accepted else None
 
-    def take_reports(self, files: Sequence[Outgoing]) -> None:
-        """Writes what the destination has said since into the send log: what it misses is owed."""
+    def take_reports(self, files: Sequence[Outgoing]) -> bool:
+        """Writes what the destination has said since into the send log: what it misses is owed.
+
+        True if that leaves something to be asked for again.
+        """
+        taken = False
         for question in self._asked.questions:
             for _, path in list(reports(self._context.tree, question.transaction_uid)):
                 told = read_told(path)
@@ -120,7 +124,9 @@ class Keeping:
                     log.warning("a report cannot be read", job=self._folder.id)
                 elif not self._is_closed(question):
                     self._take(question, told, files)
+                    taken = True
                 path.unlink()
+        return taken and bool(self._open(files))
 
     def settle(self, files: Sequence[Outgoing], lease: Lease) -> Standing:
         """How it stands with what is delivered; asks for the rest of it where that is due.

@@ -54,6 +54,17 @@ def settle(
             return TryAgain(delay, f"{work.name}: awaits storage commitment", counted=False)
 
 
+def ask_later(
+    work: ExportWork, destination: Destination, sent_log: SentLog, keeping: Keeping
+) -> Outcome:
+    """Not all of it is kept: what is sent and asked again comes as late as after a failure."""
+    exporter = work.context.settings.exporter.towards(destination)
+    delay = full_jitter(keeping.times_asked, exporter.retry_first, exporter.retry_longest)
+    reason = "not all of it is kept"
+    _tell_later(work, sent_log, reason, delay)
+    return TryAgain(delay, f"{work.name}: {reason}", counted=False)
+
+
 def try_again(
     work: ExportWork,
     destination: Destination,
@@ -73,10 +84,14 @@ def try_again(
     shut_after = exporter.probe_after
     if isinstance(error, RejectedError) and error.reject.result == _REJECTED_PERMANENT:
         delay, shut_after = exporter.retry_longest, 1
-    entry = work.tried.ends(f"{work.name}: again in {delay:.0f} s", str(error))
-    work.context.records.move(work.job.id, JobState.EXPORTING, entry)
-    work.tell_retrying(sent_log, str(error), delay)
+    _tell_later(work, sent_log, str(error), delay)
     return TryAgain(delay, f"{work.name}: {error}", trouble=Trouble(shut_after, patience))
+
+
+def _tell_later(work: ExportWork, sent_log: SentLog, reason: str, delay: float) -> None:
+    entry = work.tried.ends(f"{work.name}: again in {delay:.0f} s", reason)
+    work.context.records.move(work.job.id, JobState.EXPORTING, entry)
+    work.tell_retrying(sent_log, reason, delay)
 
 
 def end_export(

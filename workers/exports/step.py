@@ -9,7 +9,7 @@ from workers.advance import advance
 from workers.attempts.result_manifest import read_manifest
 from workers.commitment.keeping import AskLaterError, Keeping
 from workers.context import WorkerContext
-from workers.exports.ending import end_export, is_delivered, settle, try_again
+from workers.exports.ending import ask_later, end_export, is_delivered, settle, try_again
 from workers.exports.outgoing import Outgoing, outgoing, outgoing_in
 from workers.exports.probe import probe
 from workers.exports.sending import LaterError, Sending
@@ -58,8 +58,8 @@ def _run(work: ExportWork, sent_log: SentLog) -> Outcome:
             raise
         return end_export(work, sent_log, f"a result cannot be read: {error.strerror}")
     keeping = _keeping(work, destination, sent_log)
-    if keeping is not None:
-        keeping.take_reports(files)
+    if keeping is not None and keeping.take_reports(files):
+        return ask_later(work, destination, sent_log, keeping)
     try:
         Sending(work, destination, files, sent_log).run()
         if keeping is not None and is_delivered(work, sent_log):

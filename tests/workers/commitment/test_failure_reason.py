@@ -8,11 +8,13 @@ from tests.workers.commitment.asking import (
     STATE,
     THREE,
     UIDS,
+    asked_again_in,
     end,
     run_out,
+    standing,
     verdicts,
 )
-from tests.workers.site import Site
+from tests.workers.site import MakeSite, Site
 from workers.steps.outcome import Done, Failed
 
 
@@ -91,3 +93,23 @@ def test_what_can_be_cured_is_though_another_cannot(site: Site, keeper: Keeper) 
     assert [len(question.references) for question in keeper.questions] == [3, 1]
     told = verdicts(site, job_id)
     assert [told[uid][0] for uid in UIDS] == ["missing", "committed", "committed"]
+
+
+def test_after_a_report_of_failures_sending_and_asking_again_wait_as_after_a_failed_send(
+    asking: MakeSite, keeper: Keeper
+) -> None:
+    def lose_one(question: Question) -> None:
+        keeper.lose("1.2.2")
+        keeper.answer_at_once(question)
+
+    keeper.react = lose_one
+    site = asking(commitment_attempts=5, commitment_linger="10s")
+    job_id = site.exporting(*THREE)
+    asked_again_in(site.export(job_id))
+    for bound in (5, 10, 20):
+        sent, asked = len(keeper.received), len(keeper.questions)
+        assert 0 < asked_again_in(site.export(job_id)) <= bound
+        assert standing(site, job_id) is STATE.RETRYING
+        assert (len(keeper.received), len(keeper.questions)) == (sent, asked)
+        site.export(job_id)
+        assert (len(keeper.received), len(keeper.questions)) == (sent + 1, asked + 1)

@@ -137,7 +137,9 @@ def test_why_an_instance_is_not_held_is_told(asking: MakeSite, keeper: Keeper) -
     site.export(job_id)
     told = verdicts(site, job_id)
     assert told["1.2.1"] == ("committed", "")
-    assert told["1.2.2"] == ("later", "A700")
+    assert told["1.2.2"] == ("missing", "0112")
+    site.export(job_id)
+    assert verdicts(site, job_id)["1.2.2"] == ("later", "A700")
     log = (site.folder(job_id).path / "sent-PACS.log").read_text()
     assert " MISSING 0112 1.2.2.dcm" in log
 
