@@ -175,6 +175,7 @@ def test_a_dispatch_delivered_twice_at_once_makes_one_job(tmp_path: Path) -> Non
         wait_for(
             lambda: sum(gateway.log(part).count("stale message dropped") for part in parts) == 9
         )
+        wait_for(lambda: any("delivery dispatched" in gateway.log(part) for part in parts))
         assert len(list(gateway.tree.jobs.iterdir())) == 1
         assert sum(gateway.log(part).count("delivery dispatched") for part in parts) == 1
         assert [line.what for line in gateway.history(job)] == ["dispatched, 1 instances"]
