@@ -79,7 +79,15 @@ class DestinationState(StrEnum):
     DISCARDED = "discarded"  # by a person, who sends it elsewhere or not at all
 
 
+SUCCESSES = frozenset(
+    {
+        DestinationState.DELIVERED,
+        DestinationState.DELIVERED_WITH_WARNINGS,
+        DestinationState.COMMITMENT_CONFIRMED,
+    }
+)
 FAILURES = frozenset({DestinationState.FAILED, DestinationState.NOT_CONFIRMED})
+ENDS = SUCCESSES | FAILURES | {DestinationState.DISCARDED}
 
 
 class DestinationEnd(Record):
@@ -235,7 +243,7 @@ class Job(Record):
         if name not in self.export_to:
             return self.with_destination_added(name)
         end = self.destinations.get(name)
-        if end is None or end.state not in (*FAILURES, DestinationState.DISCARDED):
+        if end is None or end.state in SUCCESSES:
             return self
         return self.with_destinations_reopened((name,))
 

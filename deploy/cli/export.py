@@ -12,19 +12,18 @@ from deploy.cli.progress import progress_bar
 from deploy.cli.records import records
 from shared.acts import ActError, JobActs
 from shared.ids import is_id
-from shared.job import DestinationState
-from shared.registry.jobs import DestinationProgress
-from shared.registry.views import UnknownJobError, find_job
+from shared.job import ENDS, SUCCESSES
+from shared.mirror import MUST_NOT_RUN
+from shared.registry.views import JobView, UnknownJobError, find_job
 
 _PERIOD = 0.2  # seconds
-_DELIVERED = (DestinationState.DELIVERED, DestinationState.DELIVERED_WITH_WARNINGS)
 
 
 def export(
     context: typer.Context,
     job: Annotated[str, typer.Argument(metavar="ID", help="A job's id, or its end")],
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="A destination of the settings")],
-    wait: Annotated[bool, typer.Option(help="Until it is there")] = True,
+    wait: Annotated[bool, typer.Option(help="Until it has ended")] = True,
 ) -> None:
     """Send a job's result to a destination: a further one, or all of it once more."""
     settings = invocation(context).settings()
@@ -37,24 +36,32 @@ def export(
             if not wait:
                 typer.echo(f"{job_id}: to be exported to {to}")
                 return
-            end = _followed(redis, job_id, to)
+            followed = _followed(redis, job_id, to)
         except UnknownJobError as error:
             fail(str(error))
         except ActError as error:
             fail(f"{job}: not done: {error}")
-    if end.state not in _DELIVERED:
+    end = followed.destinations[to]
+    if end.state in SUCCESSES:
+        typer.echo(f"{to}: {end.delivered} instances {end.state}")
+    elif end.state in ENDS:
         fail(f"{to}: {end.reason}")
-    typer.echo(f"{to}: {end.delivered} instances {end.state}")
+    else:
+        fail(f"{to}: the job is {followed.state}")
 
 
-def _followed(redis: Redis, job_id: str, to: str) -> DestinationProgress:
-    """How it ended; until then the bar says how it stands. Ctrl-C leaves it to the workers."""
+def _followed(redis: Redis, job_id: str, to: str) -> JobView:
+    """The job once this export has ended, or a person has stopped the job before.
+
+    Until then the bar says how it stands. Ctrl-C leaves it to the workers.
+    """
     with progress_bar() as bar:
         task = bar.add_task(to, total=None)
         while True:
-            now = find_job(redis, job_id).destinations[to]
-            if now.state is DestinationState.FAILED or now.state in _DELIVERED:
-                return now
+            job = find_job(redis, job_id)
+            now = job.destinations[to]
+            if now.state in ENDS or job.state in MUST_NOT_RUN:
+                return job
             bar.update(
                 task,
                 description=" ".join(filter(None, (f"{to}: {now.state}", now.reason))),

@@ -17,7 +17,7 @@ from deploy.demo.study import make_study
 from deploy.screens.timeline import timeline
 from shared.gateway import Gateway as Records
 from shared.gateway import JobReport
-from shared.job import DestinationState, JobState
+from shared.job import FAILURES, JobState
 from shared.registry.connection import connect
 from shared.registry.views import JobView, list_jobs
 from shared.settings import Settings
@@ -145,9 +145,7 @@ def _wait(redis: Redis, count: int, enough: Callable[[JobView], bool]) -> list[J
     while True:
         jobs = list_jobs(redis)
         for job in jobs:
-            troubled = any(
-                progress.state is DestinationState.FAILED for progress in job.destinations.values()
-            )
+            troubled = any(progress.state in FAILURES for progress in job.destinations.values())
             if job.state is JobState.FAILED or troubled:
                 raise DemoError(f"job {job.id} failed: {job.reason}")
         if len(jobs) == count and all(map(enough, jobs)):
