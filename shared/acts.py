@@ -1,4 +1,4 @@
-"""What a person does to a job: retry, export, cancel, hold, release.
+"""What a person does to a job: retry, cancel, hold, release.
 
 The disk is the truth: `state.json` is changed under its lock, then the gate and the record are
 told. Whoever is killed in between has done it: the reconciler tells the rest.
@@ -128,36 +128,20 @@ class JobActs(Acts):
             carried out once Redis is back; so does a retry or release, which asks Redis before.
     """
 
-    def retry(self, job_id: str, destination: str | None = None) -> Job:
-        """A failed job resumes at the step that failed; of its exports only `destination`, if told.
+    def retry(self, job_id: str) -> Job:
+        """A failed job resumes at the step that failed.
 
         The pipeline's attempts count anew. An export sends what it has not delivered.
         """
 
         def change(job: Job) -> Job:
-            if destination is None and job.state is not JobState.FAILED:
+            if job.state is not JobState.FAILED:
                 raise WrongStateError(f"it is {job.state}, not failed")
-            if destination is None and job.failure:
+            if job.failure:
                 return job.with_attempts_forgiven(JobFolder(self._tree, job_id).attempts())
-            return job.with_destinations_reopened(_failed_exports(job, destination))
+            return job.with_destinations_reopened(job.failed_destinations)
 
-        return self._wake(job_id, change, f"retried: {destination}" if destination else "retried")
-
-    def export(self, job_id: str, destination: str) -> Job:
-        """A job's result goes to a destination: a further one, or all of it once more."""
-
-        def change(job: Job) -> Job:
-            if job.result is None or job.state not in (*FINISHED, JobState.EXPORTING):
-                raise WrongStateError(f"it is {job.state}, and has no result that could be sent")
-            if job.cancelled:
-                raise WrongStateError("it is cancelled")
-            if destination in job.open_destinations:
-                raise WrongStateError(f"its export to {destination!r} is under way")
-            if not JobFolder(self._tree, job_id).forget_sent(destination):
-                raise WrongStateError(f"a sender to {destination!r} is still at it")
-            return job.with_destination_added(destination)
-
-        return self._wake(job_id, change, f"to be exported to {destination}")
+        return self._wake(job_id, change, "retried")
 
     def release(self, job_id: str) -> Job:
         """A held job resumes where it was."""
@@ -191,13 +175,3 @@ class JobActs(Acts):
             return job.model_copy(update={"cancelled": True, "ended": None})
 
         return self._change(job_id, change, "cancelled")
-
-
-def _failed_exports(job: Job, destination: str | None) -> tuple[str, ...]:
-    if destination is None:
-        return job.failed_destinations
-    if job.state not in (JobState.FAILED, JobState.EXPORTING):
-        raise WrongStateError(f"it is {job.state}, not failed")
-    if destination not in job.failed_destinations:
-        raise WrongStateError(f"its export to {destination!r} has not failed")
-    return (destination,)

@@ -1,18 +1,20 @@
-"""What a person does to the exports of a job: retry, discard, redirect."""
+"""What a person does to the exports of a job: begin, retry, discard, redirect."""
 
 from collections.abc import Collection
 
 from shared.acts import Acts, WrongStateError
-from shared.job import DestinationState, Job
+from shared.job import FINISHED, DestinationState, Job, JobState
+from shared.job_folder import JobFolder
 from shared.job_steps import export_step
+from shared.mirror import MUST_NOT_RUN
 from shared.registry.step import Step
 
 
 class ExportActs(Acts):
     """Each act returns the job as the disk then has it.
 
-    Without a destination those are meant whose export has failed; a destination that is named may
-    also be one that waits or is being sent to, which ends before its next instance.
+    Without a destination those are meant whose export has failed. One to be discarded or redirected
+    may, where it is named, also wait or be under way; it ends before its next instance.
 
     Raises:
         ActError: nothing was done.
@@ -20,17 +22,35 @@ class ExportActs(Acts):
             Redis is back.
     """
 
+    def export(self, job_id: str, destination: str) -> Job:
+        """A job's result goes to a destination: a further one, or all of it once more."""
+
+        def change(job: Job) -> Job:
+            if job.result is None or job.state not in (*FINISHED, JobState.EXPORTING):
+                raise WrongStateError(f"it is {job.state}, and has no result that could be sent")
+            if job.cancelled:
+                raise WrongStateError("it is cancelled")
+            if destination in job.open_destinations:
+                raise WrongStateError(f"its export to {destination!r} is under way")
+            if not JobFolder(self._tree, job_id).forget_sent(destination):
+                raise WrongStateError(f"a sender to {destination!r} is still at it")
+            return job.with_destination_added(destination)
+
+        return self._wake(job_id, change, f"to be exported to {destination}")
+
     def retry(self, job_id: str, destination: str | None = None) -> Job:
         """A further round of what has failed: what was not delivered is sent again."""
 
         def change(job: Job) -> Job:
+            if job.state in MUST_NOT_RUN:
+                raise WrongStateError(f"it is {job.state}, and nothing of it goes on")
             names = job.failed_destinations if destination is None else (destination,)
             failed = set(names) & set(job.failed_destinations)
-            if job.cancelled or not failed or failed != set(names):
+            if not failed or failed != set(names):
                 raise WrongStateError(_nothing(job, destination))
             return job.with_destinations_reopened(names)
 
-        return self._wake(job_id, change, f"retried: {destination}" if destination else "retried")
+        return self._wake(job_id, change, _event("retried", destination))
 
     def discard(self, job_id: str, destination: str | None = None) -> Job:
         """It is not sent there any more; a job with no other failure is done."""

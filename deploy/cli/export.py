@@ -10,7 +10,8 @@ from deploy.cli.common import fail, invocation
 from deploy.cli.dicom import named_destination
 from deploy.cli.progress import progress_bar
 from deploy.cli.records import records
-from shared.acts import ActError, JobActs
+from shared.acts import ActError
+from shared.export_acts import ExportActs
 from shared.ids import is_id
 from shared.job import ENDS, SUCCESSES
 from shared.mirror import MUST_NOT_RUN
@@ -32,7 +33,7 @@ def export(
         try:
             # A whole id needs no record: Redis may have been emptied.
             job_id = job if is_id(job) else find_job(redis, job).id
-            JobActs.of(settings, redis).export(job_id, to)
+            ExportActs.of(settings, redis).export(job_id, to)
             if not wait:
                 typer.echo(f"{job_id}: to be exported to {to}")
                 return

@@ -1,5 +1,6 @@
 """`penstock jobs retry`, `cancel`, `hold`, `release`: what a person does to a job."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from deploy.cli.common import AsJson, ExitCode, fail, invocation
 from deploy.cli.each_job import Ids, confirm_several, each_job
 from deploy.cli.records import records
 from shared.acts import JobActs
+from shared.export_acts import ExportActs
 from shared.registry.failed_jobs import failed_jobs
 
 
@@ -42,8 +44,10 @@ def retry(
             ids = failed_jobs(redis, destination=destination, pipeline=pipeline, ae_title=ae_title)
             if not yes:
                 confirm_several(f"Retry {len(ids)} jobs?", len(ids))
-        acts = JobActs.of(settings, redis)
-        each_job(redis, ids or [], lambda job_id: acts.retry(job_id, destination), as_json)
+        act = JobActs.of(settings, redis).retry
+        if destination is not None:
+            act = partial(ExportActs.of(settings, redis).retry, destination=destination)
+        each_job(redis, ids or [], act, as_json)
 
 
 def cancel(context: typer.Context, ids: Ids, as_json: AsJson = False) -> None:

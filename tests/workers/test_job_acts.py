@@ -408,33 +408,6 @@ def test_refused_again_it_is_failed_again_and_may_be_retried_again(
     assert site.export(job_id, "PACS") == Done()
 
 
-def test_a_retry_of_one_destination_leaves_others_alone(
-    site: Site, acts: JobActs, pacs: Pacs
-) -> None:
-    job_id = site.exporting(*THREE)
-    for name in ("PACS", "OTHER"):
-        refuse(site, pacs, job_id, name)
-    other = site.folder(job_id).read().destinations["OTHER"]
-    job = acts.retry(job_id, "PACS")
-    assert job.open_destinations == ("PACS",)
-    assert job.destinations == {"OTHER": other}
-    assert site.steps()[f"{job_id}.OTHER"] == "failed"
-    assert site.export(job_id, "PACS") == Done()
-    assert both(site, job_id).state is JobState.FAILED  # as OTHER still is
-
-
-def test_a_destination_may_be_retried_while_another_is_still_tried(
-    site: Site, acts: JobActs, pacs: Pacs
-) -> None:
-    job_id = exporting_with_one_failed(site, pacs)
-    run = site.start(export_step(site.folder(job_id).read(), "OTHER"))
-    acts.retry(job_id, "PACS")
-    assert site.steps()[f"{job_id}.PACS"] == "waiting"
-    assert site.gate.beat(run) == "go on"
-    with pytest.raises(WrongStateError, match="has not failed"):
-        acts.retry(job_id, "OTHER")
-
-
 def test_a_job_that_was_held_as_it_failed_goes_on_when_it_is_retried(
     site: Site, acts: JobActs, pacs: Pacs
 ) -> None:
@@ -527,60 +500,3 @@ def test_a_damaged_record_is_not_acted_on(site: Site, acts: JobActs) -> None:
     (site.folder(job_id).path / STATE_FILE).write_text("{")
     with pytest.raises(ActError, match="damaged"):
         acts.hold(job_id)
-
-
-# Exports to where a person says
-
-
-@pytest.fixture
-def sites_pacs(make_site: Callable[..., Site], pacs: Pacs) -> Site:
-    """The pipeline exports to PACS; OTHER is known besides."""
-    return make_site(
-        pipelines={"keep": {"kind": "forward", "export_to": ["PACS"]}},
-        destinations={"PACS": pacs.section, "OTHER": pacs.section},
-    )
-
-
-@pytest.mark.parametrize("destination", ["OTHER", "PACS"])
-def test_a_done_job_is_exported_whole_to_where_a_person_says(
-    sites_pacs: Site, pacs: Pacs, destination: str
-) -> None:
-    site = sites_pacs
-    acts = JobActs(site.tree, site.gate, site.context.records, "me@here")
-    job_id = site.exporting(*THREE)
-    assert site.export(job_id) == Done()
-    assert find_job(site.redis, job_id).state is JobState.DONE
-
-    assert acts.export(job_id, destination).state is JobState.EXPORTING
-    found = find_job(site.redis, job_id)
-    assert (found.state, found.destinations[destination].state) == (
-        JobState.EXPORTING,
-        DestinationState.PENDING,
-    )
-    assert (history(site.redis, job_id)[-1].what, history(site.redis, job_id)[-1].who) == (
-        f"to be exported to {destination}",
-        "me@here",
-    )
-    assert site.export(job_id, destination) == Done()
-    assert pacs.uids == ["1.2.1", "1.2.2", "1.2.3"] * 2
-    found = find_job(site.redis, job_id)
-    assert (found.state, found.destinations[destination].delivered) == (JobState.DONE, 3)
-
-
-def test_an_export_that_is_under_way_is_not_begun_again(site: Site, acts: JobActs) -> None:
-    job_id = site.exporting(*THREE)
-    with pytest.raises(WrongStateError, match="under way"):
-        acts.export(job_id, "PACS")
-
-
-@pytest.mark.parametrize("act", ["hold", "cancel"])
-def test_a_job_that_was_stopped_is_not_exported(site: Site, acts: JobActs, act: str) -> None:
-    job_id = site.exporting(*THREE)
-    getattr(acts, act)(job_id)
-    with pytest.raises(WrongStateError):
-        acts.export(job_id, "OTHER")
-
-
-def test_a_job_without_a_result_is_not_exported(site: Site, acts: JobActs, pacs: Pacs) -> None:
-    with pytest.raises(WrongStateError, match="no result"):
-        acts.export(queued(site, pacs), "OTHER")

@@ -10,9 +10,10 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from shared.acts import ActError, JobActs
+from shared.acts import ActError
 from shared.commitment.report import reports
 from shared.commitment.transaction import Transaction, read_transaction
+from shared.export_acts import ExportActs
 from shared.job import DestinationState
 from shared.job_folder import JobFolder
 from shared.job_steps import export_step
@@ -71,6 +72,6 @@ class Hearing:
     def _reopen(self, transaction: Transaction) -> None:
         """It was given up, and is confirmed after all."""
         context = self._context
-        acts = JobActs(context.tree, context.hasty_gate, context.hasty_records, context.who)
+        acts = ExportActs(context.tree, context.hasty_gate, context.hasty_records, context.who)
         with contextlib.suppress(ActError):  # a person, or another worker, was faster
             acts.retry(transaction.job, transaction.destination)

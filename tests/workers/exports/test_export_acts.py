@@ -4,15 +4,25 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.acts import WrongStateError
+from shared.acts import JobActs, WrongStateError
 from shared.export_acts import ExportActs
 from shared.job import DestinationState, JobState
+from shared.job_steps import export_step
 from shared.registry.exports import list_exports
 from shared.registry.views import find_job, history
 from tests.workers.faults import kills
 from tests.workers.pacs import Pacs
 from tests.workers.site import Given, Site
-from tests.workers.test_job_acts import both, export_failed, exporting, lines, reconcile, refuse
+from tests.workers.test_job_acts import (
+    both,
+    done,
+    export_failed,
+    exporting,
+    exporting_with_one_failed,
+    lines,
+    reconcile,
+    refuse,
+)
 from workers.reconciling.reconciler import Reconciler
 from workers.steps.outcome import Done, Failed
 
@@ -55,6 +65,33 @@ def test_while_others_still_go_on_what_failed_can_be_retried_without_naming_it(
     job_id = site.exporting(*THREE)
     refuse(site, pacs, job_id, "PACS")
     assert acts.retry(job_id).open_destinations == ("PACS", "OTHER")
+
+
+def test_a_retry_of_one_destination_leaves_others_alone(
+    site: Site, acts: ExportActs, pacs: Pacs
+) -> None:
+    job_id = site.exporting(*THREE)
+    for name in ("PACS", "OTHER"):
+        refuse(site, pacs, job_id, name)
+    other = site.folder(job_id).read().destinations["OTHER"]
+    job = acts.retry(job_id, "PACS")
+    assert job.open_destinations == ("PACS",)
+    assert job.destinations == {"OTHER": other}
+    assert site.steps()[f"{job_id}.OTHER"] == "failed"
+    assert site.export(job_id, "PACS") == Done()
+    assert both(site, job_id).state is JobState.FAILED  # as OTHER still is
+
+
+def test_a_destination_may_be_retried_while_another_is_still_tried(
+    site: Site, acts: ExportActs, pacs: Pacs
+) -> None:
+    job_id = exporting_with_one_failed(site, pacs)
+    run = site.start(export_step(site.folder(job_id).read(), "OTHER"))
+    acts.retry(job_id, "PACS")
+    assert site.steps()[f"{job_id}.PACS"] == "waiting"
+    assert site.gate.beat(run) == "go on"
+    with pytest.raises(WrongStateError, match="has not ended"):
+        acts.retry(job_id, "OTHER")
 
 
 def test_a_job_is_done_when_what_failed_is_discarded(
@@ -234,3 +271,49 @@ def test_failed_exports_are_listed_the_newest_jobs_first_a_page_at_a_time(
     (pending,) = list_exports(site.redis, states=[DestinationState.PENDING])
     assert (pending.job, pending.waits) == (jobs[2], "waiting for a send place")
     assert len(list_exports(site.redis, destination="PACS")) == 5
+
+
+# Exports to where a person says
+
+
+@pytest.mark.parametrize("destination", ["SPARE", "PACS"])
+def test_a_done_job_is_exported_whole_to_where_a_person_says(
+    site: Site, acts: ExportActs, pacs: Pacs, destination: str
+) -> None:
+    job_id = done(site, pacs)
+    pacs.forget()
+    assert acts.export(job_id, destination).state is JobState.EXPORTING
+    both(site, job_id)
+    progress = find_job(site.redis, job_id).destinations[destination]
+    assert progress.state is DestinationState.PENDING
+    assert lines(site, job_id)[-1] == ("exporting", f"to be exported to {destination}")
+    assert history(site.redis, job_id)[-1].who == "me@here"
+    assert site.export(job_id, destination) == Done()
+    assert pacs.uids == ["1.2.1", "1.2.2", "1.2.3"]
+    job = both(site, job_id)
+    assert (job.state, job.destinations[destination].delivered) == (JobState.DONE, 3)
+
+
+def test_an_export_that_is_under_way_is_not_begun_again(site: Site, acts: ExportActs) -> None:
+    job_id = site.exporting(*THREE)
+    with pytest.raises(WrongStateError, match="under way"):
+        acts.export(job_id, "PACS")
+
+
+@pytest.mark.parametrize("act", ["hold", "cancel"])
+def test_of_a_job_that_was_stopped_nothing_is_exported_or_retried(
+    site: Site, acts: ExportActs, pacs: Pacs, act: str
+) -> None:
+    job_id = exporting_with_one_failed(site, pacs)
+    job = getattr(JobActs(site.tree, site.gate, site.context.records, "me@here"), act)(job_id)
+    with pytest.raises(WrongStateError, match=job.state):
+        acts.export(job_id, "SPARE")
+    for destination in (None, "PACS"):
+        with pytest.raises(WrongStateError, match=job.state):
+            acts.retry(job_id, destination)
+    assert both(site, job_id) == job
+
+
+def test_a_job_without_a_result_is_not_exported(site: Site, acts: ExportActs) -> None:
+    with pytest.raises(WrongStateError, match="no result"):
+        acts.export(site.dispatched(*THREE), "OTHER")
