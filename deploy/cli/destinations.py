@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from deploy.cli.common import AsJson, ExitCode, fail, invocation, output
-from deploy.cli.dicom import echo, named_destination
 from deploy.cli.jsonable import to_json
+from deploy.cli.named_destination import named_destination
 from deploy.cli.records import gateway, records
 from deploy.screens.destinations_table import destinations_table
 from shared.announce import leases
@@ -14,12 +14,15 @@ from shared.pauses import Pauses
 from shared.person import person
 from shared.registry.gate import Gate
 from shared.tree import StorageTree
+from workers.scu.association import associate
+from workers.scu.contexts import VERIFICATION_CONTEXT
+from workers.scu.errors import NotAcceptedError, ScuError
+from workers.scu.peer import Caller, Peer
 
 app = typer.Typer(
-    help="How the destinations stand; pause or resume sending to one.", invoke_without_command=True
+    help="How the destinations stand; pause, resume or try one.", invoke_without_command=True
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A destination of the settings")]
-app.command("echo")(echo)
 
 
 @app.callback()
@@ -52,6 +55,22 @@ def resume(context: typer.Context, name: Name) -> None:
     """Let sends to it go on; one that was down is tried at once."""
     _set_paused(context, name, paused=False)
     typer.echo(f"{name}: resumed")
+
+
+@app.command()
+def echo(context: typer.Context, name: Name) -> None:
+    """Ask it whether it is there (C-ECHO), from here and as the exporter would."""
+    settings = invocation(context).settings()
+    destination = named_destination(settings, name)
+    caller = Caller.of(settings, destination)
+    try:
+        with associate(Peer.of(destination), caller, [VERIFICATION_CONTEXT]) as association:
+            status = association.echo()
+    except (ScuError, NotAcceptedError) as error:
+        fail(f"{name}: {error}")
+    if status != 0:
+        fail(f"{name}: answered with status {'none' if status is None else f'{status:04X}'}")
+    typer.echo(f"{name}: {destination.ae_title} at {destination.host}:{destination.port} answers")
 
 
 def _set_paused(context: typer.Context, name: str, *, paused: bool) -> None:

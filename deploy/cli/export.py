@@ -7,7 +7,7 @@ import typer
 from redis import Redis
 
 from deploy.cli.common import fail, invocation
-from deploy.cli.dicom import named_destination
+from deploy.cli.named_destination import named_destination
 from deploy.cli.progress import progress_bar
 from deploy.cli.records import records
 from shared.acts import ActError

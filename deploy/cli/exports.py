@@ -7,10 +7,10 @@ import typer
 from redis import Redis
 
 from deploy.cli.common import AsJson, ExitCode, fail, invocation, output
-from deploy.cli.dicom import named_destination
 from deploy.cli.each_job import confirm_several, each_job
 from deploy.cli.jsonable import to_json
 from deploy.cli.moments import parse_moment
+from deploy.cli.named_destination import named_destination
 from deploy.cli.records import gateway, records
 from deploy.screens.exports_table import exports_table
 from shared.export_acts import ExportActs

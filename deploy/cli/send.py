@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.progress import Progress, TaskID
 
 from deploy.cli.common import ExitCode, fail, invocation
-from deploy.cli.dicom import named_destination
+from deploy.cli.named_destination import named_destination
 from deploy.cli.progress import progress_bar
 from deploy.screens.words import size, span
 from shared.delivery import INSTANCE_SUFFIX

@@ -29,7 +29,6 @@ VERBS: Final = {
     "aborted": Verb("Decide", "deploy.cli.aborted", "app"),
     "quarantine": Verb("Decide", "deploy.cli.quarantine", "app"),
     "recover": Verb("Decide", "deploy.cli.recover", "recover"),
-    "echo": Verb("DICOM", "deploy.cli.dicom", "echo"),
     "send": Verb("DICOM", "deploy.cli.send", "send"),
     "export": Verb("DICOM", "deploy.cli.export", "export"),
     "config": Verb("Settings", "deploy.cli.config", "app"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from deploy.system import free_port
 from shared.job import DestinationEnd, DestinationState, JobState, Result
 from shared.registry.destinations import destination_healths
 from shared.registry.gate import Gate, Leases
@@ -14,6 +15,7 @@ from shared.registry.step import Queue, Step, StepEnd, Trouble
 from shared.registry.views import history
 from tests.deploy.on_disk import on_disk
 from tests.support.command import penstock
+from tests.support.receivers import LocalReceiver
 
 NO_WAY = DestinationEnd(state=DestinationState.FAILED, delivered=2, failed=1, reason="no way")
 
@@ -150,6 +152,16 @@ def test_a_destination_is_paused_and_resumed_which_tries_it_at_once(
     assert penstock("destinations", "pause", "NOWHERE").code == 2
 
 
-def test_a_destination_is_echoed_by_the_same_verb_as_elsewhere(failed: Callable[..., str]) -> None:
-    failed("PACS")
-    assert penstock("destinations", "echo", "PACS").errors == penstock("echo", "PACS").errors
+def test_a_destination_is_asked_whether_it_is_there(
+    failed: Callable[..., str], receiver: LocalReceiver
+) -> None:
+    there = {"ae_title": "BRAIN", "host": "127.0.0.1", "port": receiver.port}
+    gone = there | {"port": free_port("127.0.0.1")}
+    Path("penstock.toml").write_text(tomli_w.dumps({"destinations": {"PACS": there, "GONE": gone}}))
+    answered = penstock("destinations", "echo", "PACS")
+    assert (answered.code, answered.printed) == (
+        0,
+        f"PACS: BRAIN at 127.0.0.1:{receiver.port} answers\n",
+    )
+    assert penstock("destinations", "echo", "GONE").code == 1
+    assert penstock("destinations", "echo", "NOWHERE").code == 2

@@ -175,9 +175,9 @@ def test_the_command_shows_jobs_and_asks_destinations(tmp_path: Path) -> None:
         assert status.returncode == 0, status.stdout
         assert "ARCHIVE" in status.stdout
         assert gateway.penstock("jobs", "show", "nonsense").returncode == 1
-        assert gateway.penstock("echo", "ARCHIVE").returncode == 0
-        assert gateway.penstock("echo", "GONE").returncode == 1
-        assert gateway.penstock("echo", "UNKNOWN").returncode == 2
+        assert gateway.penstock("destinations", "echo", "ARCHIVE").returncode == 0
+        assert gateway.penstock("destinations", "echo", "GONE").returncode == 1
+        assert gateway.penstock("destinations", "echo", "UNKNOWN").returncode == 2
 
 
 def test_no_patient_name_is_anywhere_but_in_the_stored_data_sets(tmp_path: Path) -> None:
