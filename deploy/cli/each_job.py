@@ -15,7 +15,10 @@ from shared.ids import is_id
 from shared.job import Job
 from shared.registry.views import UnknownJobError, find_job
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs' ids, or their ends")]
+_IDS = "Jobs' ids, or their ends"
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help=_IDS)]
+AnyIds = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help=_IDS)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before several")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,19 @@ def each_job(redis: Redis, ids: list[str], act: Callable[[str], Job], as_json: b
 
 def _one(redis: Redis, given: str, act: Callable[[str], Job]) -> Answer:
     try:
-        # A whole id needs no record: Redis may have been emptied.
-        job_id = given if is_id(given) else find_job(redis, given).id
+        job_id = whole_id(redis, given)
     except UnknownJobError as error:
         return Answer(given, False, str(error))
     try:
         return Answer(job_id, True, act(job_id).state)
     except ActError as error:
         return Answer(job_id, False, f"not done: {error}")
+
+
+def whole_id(redis: Redis, given: str) -> str:
+    """Of the job that is meant; a whole id needs no record: Redis may have been emptied.
+
+    Raises:
+        UnknownJobError: none is meant, or several may be.
+    """
+    return given if is_id(given) else find_job(redis, given).id

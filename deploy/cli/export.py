@@ -7,12 +7,12 @@ import typer
 from redis import Redis
 
 from deploy.cli.common import fail, invocation
+from deploy.cli.each_job import whole_id
 from deploy.cli.named_destination import named_destination
 from deploy.cli.progress import progress_bar
 from deploy.cli.records import records
 from shared.acts import ActError
 from shared.export_acts import ExportActs
-from shared.ids import is_id
 from shared.job import ENDS, SUCCESSES
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.views import JobView, UnknownJobError, find_job
@@ -31,8 +31,7 @@ def export(
     named_destination(settings, to)
     with records(settings) as redis:
         try:
-            # A whole id needs no record: Redis may have been emptied.
-            job_id = job if is_id(job) else find_job(redis, job).id
+            job_id = whole_id(redis, job)
             ExportActs.of(settings, redis).export(job_id, to)
             if not wait:
                 typer.echo(f"{job_id}: to be exported to {to}")

@@ -1,38 +1,34 @@
 """`penstock exports`: what was not delivered where, why, and what is to become of it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
-from redis import Redis
 
 from deploy.cli.common import AsJson, ExitCode, fail, invocation, output
-from deploy.cli.each_job import confirm_several, each_job
+from deploy.cli.each_job import AnyIds, Yes, confirm_several, each_job
 from deploy.cli.jsonable import to_json
 from deploy.cli.moments import parse_moment
 from deploy.cli.named_destination import named_destination
 from deploy.cli.records import gateway, records
 from deploy.screens.exports_table import exports_table
 from shared.export_acts import ExportActs
-from shared.job import DestinationState
+from shared.job import DestinationState, Job
 from shared.registry.failed_jobs import failed_jobs
 from shared.registry.views import UnknownJobError
+from shared.settings import Settings
 
 app = typer.Typer(
     help="What was not delivered where; retry, discard or redirect it.", invoke_without_command=True
 )
 
-Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs' ids, or their ends")
-]
-To = Annotated[
-    str | None,
-    typer.Option(
-        "--destination", "--to", help="Only the export to this one [default: all that failed]"
-    ),
-]
+_ONLY = "Only the export to this one [default: all that failed]"
+To = Annotated[str | None, typer.Option("--destination", "--to", help=_ONLY)]
+From = Annotated[str | None, typer.Option("--destination", "--from", help=_ONLY)]
 All = Annotated[bool, typer.Option("--all", help="Of each job whose export to it failed")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before several")]
 
 
 @app.callback()
@@ -90,7 +86,7 @@ def exports(
 @app.command()
 def retry(
     context: typer.Context,
-    ids: Ids = None,
+    ids: AnyIds = None,
     destination: To = None,
     everything: All = False,
     yes: Yes = False,
@@ -98,16 +94,14 @@ def retry(
 ) -> None:
     """Send what has failed again; what was delivered is not sent again."""
     settings = invocation(context).settings()
-    with records(settings) as redis:
-        acts = ExportActs.of(settings, redis)
-        jobs = _meant(redis, "Retry", ids, destination, everything=everything, yes=yes)
-        each_job(redis, jobs, lambda job: acts.retry(job, destination), as_json)
+    meant = _Meant(ids or [], destination, everything, ask=not yes)
+    _each(settings, meant, "Retry", lambda acts, job: acts.retry(job, destination), as_json)
 
 
 @app.command()
 def discard(
     context: typer.Context,
-    ids: Ids = None,
+    ids: AnyIds = None,
     destination: To = None,
     everything: All = False,
     yes: Yes = False,
@@ -115,23 +109,16 @@ def discard(
 ) -> None:
     """Send it there no more; a job with no other failure is done."""
     settings = invocation(context).settings()
-    with records(settings) as redis:
-        acts = ExportActs.of(settings, redis)
-        jobs = _meant(redis, "Discard", ids, destination, everything=everything, yes=yes)
-        each_job(redis, jobs, lambda job: acts.discard(job, destination), as_json)
+    meant = _Meant(ids or [], destination, everything, ask=not yes)
+    _each(settings, meant, "Discard", lambda acts, job: acts.discard(job, destination), as_json)
 
 
 @app.command()
 def redirect(
     context: typer.Context,
     to: Annotated[str, typer.Option("--to", help="Where it goes instead")],
-    ids: Ids = None,
-    destination: Annotated[
-        str | None,
-        typer.Option(
-            "--destination", "--from", help="Only the export to this one [default: all that failed]"
-        ),
-    ] = None,
+    ids: AnyIds = None,
+    destination: From = None,
     everything: All = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -139,28 +126,40 @@ def redirect(
     """Send the whole result to another destination instead."""
     settings = invocation(context).settings()
     named_destination(settings, to)
+    meant = _Meant(ids or [], destination, everything, ask=not yes)
+    _each(
+        settings, meant, "Redirect", lambda acts, job: acts.redirect(job, to, destination), as_json
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """Whose exports: of these jobs, or of each whose export to the destination failed."""
+
+    ids: list[str]
+    destination: str | None
+    everything: bool
+    ask: bool  # before several
+
+    def __post_init__(self) -> None:
+        if self.everything == bool(self.ids):
+            fail("either IDs or --all", ExitCode.USAGE)
+        if self.everything and self.destination is None:
+            fail("--all needs --destination", ExitCode.USAGE)
+
+
+def _each(
+    settings: Settings,
+    meant: _Meant,
+    verb: str,
+    act: Callable[[ExportActs, str], Job],
+    as_json: bool,
+) -> None:
     with records(settings) as redis:
-        acts = ExportActs.of(settings, redis)
-        jobs = _meant(redis, "Redirect", ids, destination, everything=everything, yes=yes)
-        each_job(redis, jobs, lambda job: acts.redirect(job, to, destination), as_json)
-
-
-def _meant(
-    redis: Redis,
-    what: str,
-    ids: list[str] | None,
-    destination: str | None,
-    *,
-    everything: bool,
-    yes: bool,
-) -> list[str]:
-    if everything == bool(ids):
-        fail("either IDs or --all", ExitCode.USAGE)
-    if not everything:
-        return ids or []
-    if destination is None:
-        fail("--all needs --destination", ExitCode.USAGE)
-    jobs = failed_jobs(redis, destination=destination)
-    if not yes:
-        confirm_several(f"{what} {len(jobs)} exports to {destination}?", len(jobs))
-    return jobs
+        jobs = meant.ids
+        if meant.everything:
+            jobs = failed_jobs(redis, destination=meant.destination)
+            if meant.ask:
+                question = f"{verb} {len(jobs)} exports to {meant.destination}?"
+                confirm_several(question, len(jobs))
+        each_job(redis, jobs, partial(act, ExportActs.of(settings, redis)), as_json)

@@ -1,15 +1,17 @@
 """`penstock jobs retry`, `cancel`, `hold`, `release`: what a person does to a job."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from deploy.cli.common import AsJson, ExitCode, fail, invocation
-from deploy.cli.each_job import Ids, confirm_several, each_job
+from deploy.cli.each_job import AnyIds, Ids, Yes, confirm_several, each_job
 from deploy.cli.records import records
 from shared.acts import JobActs
 from shared.export_acts import ExportActs
+from shared.job import Job
 from shared.registry.failed_jobs import failed_jobs
 
 
@@ -21,16 +23,14 @@ def attach(app: typer.Typer) -> None:
 
 def retry(
     context: typer.Context,
-    ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs' ids, or their ends")
-    ] = None,
+    ids: AnyIds = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that failed, and …")] = False,
     destination: Annotated[
         str | None, typer.Option(help="… whose export to it failed; only that is retried")
     ] = None,
     pipeline: Annotated[str | None, typer.Option(help="… of this pipeline")] = None,
     ae_title: Annotated[str | None, typer.Option(help="… of this AE title")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before several")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Let failed jobs resume at the step that failed; what was delivered is not sent again."""
@@ -52,20 +52,22 @@ def retry(
 
 def cancel(context: typer.Context, ids: Ids, as_json: AsJson = False) -> None:
     """End jobs that are not done, whatever they still wait for."""
-    settings = invocation(context).settings()
-    with records(settings) as redis:
-        each_job(redis, ids, JobActs.of(settings, redis).cancel, as_json)
+    _each(context, ids, JobActs.cancel, as_json)
 
 
 def hold(context: typer.Context, ids: Ids, as_json: AsJson = False) -> None:
     """Let nothing of these jobs go on until they are released."""
-    settings = invocation(context).settings()
-    with records(settings) as redis:
-        each_job(redis, ids, JobActs.of(settings, redis).hold, as_json)
+    _each(context, ids, JobActs.hold, as_json)
 
 
 def release(context: typer.Context, ids: Ids, as_json: AsJson = False) -> None:
     """Let held jobs resume where they were."""
+    _each(context, ids, JobActs.release, as_json)
+
+
+def _each(
+    context: typer.Context, ids: list[str], act: Callable[[JobActs, str], Job], as_json: bool
+) -> None:
     settings = invocation(context).settings()
     with records(settings) as redis:
-        each_job(redis, ids, JobActs.of(settings, redis).release, as_json)
+        each_job(redis, ids, partial(act, JobActs.of(settings, redis)), as_json)
