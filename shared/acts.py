@@ -83,12 +83,13 @@ class Acts:
         def note(old: Job) -> Job:
             nonlocal said, was_done
             new = change(old)
-            was_done = old.state is JobState.DONE
             added.update(set(new.export_to) - set(old.export_to))
             opened.update(new.open_destinations)
             if next_steps(new):  # else those that were under way are stopped, and open again
                 opened.difference_update(old.open_destinations)
             said = event if new != old else ""
+            if was_done := old.state is JobState.DONE:
+                self._lead_out_of_done(new, said)
             return new
 
         with self._storage(job_id):
@@ -97,11 +98,14 @@ class Acts:
         for name in added:
             pending = DestinationProgress(DestinationState.PENDING)
             self._records.set_destination(job_id, name, pending)
-        if was_done:  # nothing but a person leads out of it, and only here
-            done = {JobState.DONE}
-            self._records.move(job_id, job.state, said, who=self._who, sources=done)
+        if was_done:  # again: by the disk as it was a reconciler may have led it back
+            self._lead_out_of_done(job, said)
         mirror(self._records, self._gate, job, said, self._who)
         return job
+
+    def _lead_out_of_done(self, job: Job, event: str) -> None:
+        """Only here, and before the disk: a reconciler looks at no job that is done in Redis."""
+        self._records.move(job.id, job.state, event, who=self._who, sources={JobState.DONE})
 
     @contextmanager
     def _storage(self, job_id: str) -> Iterator[None]:

@@ -27,8 +27,8 @@ _ASLEEP = {JobState.HELD, JobState.FAILED, JobState.CANCELLED}  # a person's wor
 class Reconciler:
     """`tick` often; it looks at `committed/` each time and at the rest now and then.
 
-    What is settled costs no call to Redis and no file: a delivery that is dispatched, a job that
-    is done. A job that sleeps costs a look at its file's time.
+    What is settled costs no file, and no call to Redis of its own: a delivery that is dispatched, a
+    job that is done. A job that sleeps costs a look at its file's time.
     """
 
     def __init__(self, context: WorkerContext) -> None:
@@ -82,6 +82,8 @@ class Reconciler:
             self._asleep.clear()
         ids = self._jobs.ids()
         self._done &= ids
+        if self._done:  # a person may have one of them exported once more
+            self._done -= self._context.hasty_records.in_state(JobState.EXPORTING)
         self._asleep = {job_id: at for job_id, at in self._asleep.items() if job_id in ids}
         failed: OSError | None = None
         for job_id in sorted(ids - self._done):
