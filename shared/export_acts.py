@@ -32,9 +32,9 @@ class ExportActs(Acts):
                 raise WrongStateError("it is cancelled")
             if destination in job.open_destinations:
                 raise WrongStateError(f"its export to {destination!r} is under way")
-            if not JobFolder(self._tree, job_id).forget_sent(destination):
+            if JobFolder(self._tree, job_id).is_sent_to(destination):
                 raise WrongStateError(f"a sender to {destination!r} is still at it")
-            return job.with_destination_added(destination)
+            return job.exported_whole(destination)
 
         return self._wake(job_id, change, f"to be exported to {destination}")
 
@@ -72,7 +72,7 @@ class ExportActs(Acts):
             names = _meant(job, destination)
             if to in names:
                 raise WrongStateError(f"{to!r} is where it went")
-            return job.with_destinations_discarded(names, reason).also_exported_to(to)
+            return job.also_exported_to(to).with_destinations_discarded(names, reason)
 
         job = self._wake(job_id, change, _event(f"redirected to {to}", destination))
         self._stop(job)

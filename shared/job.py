@@ -135,7 +135,8 @@ class Job(Record):
     cancelled: bool = False
     attempts_forgiven: int = 0  # of the pipeline, by a person's retry
     put_off: datetime | None = None  # since when its pipeline says that it cannot run now
-    rounds: dict[str, int] = Field(default_factory=dict)  # destination -> retries by a person
+    rounds: dict[str, int] = Field(default_factory=dict)  # destination -> begun anew by a person
+    whole_rounds: dict[str, int] = Field(default_factory=dict)  # the last that sends all once more
     ended: datetime | None = None
 
     @property
@@ -152,6 +153,11 @@ class Job(Record):
         if self.open_destinations:
             return JobState.HELD if self.held else JobState.EXPORTING
         return JobState.FAILED if self.failed_destinations else JobState.DONE
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a hold is in force: one that came too late for the job stops no later act."""
+        return self.state is JobState.HELD
 
     @property
     def deliveries(self) -> tuple[str, ...]:
@@ -218,14 +224,21 @@ class Job(Record):
         kept = {name: end for name, end in self.destinations.items() if name not in names}
         rounds = self.rounds | {name: self.rounds.get(name, 0) + 1 for name in names}
         return self.model_copy(
-            update={"destinations": kept, "rounds": rounds, "held": False, "ended": None}
+            update={"destinations": kept, "rounds": rounds, "held": self.is_held, "ended": None}
         )
 
     def with_destination_added(self, name: str) -> "Job":
-        """It is exported there too, or once more."""
-        export_to = self.export_to if name in self.export_to else (*self.export_to, name)
-        kept = {each: end for each, end in self.destinations.items() if each != name}
-        return self.model_copy(update={"export_to": export_to, "destinations": kept, "ended": None})
+        """It is exported there too."""
+        export_to = (*self.export_to, name)
+        return self.model_copy(update={"export_to": export_to, "held": self.is_held, "ended": None})
+
+    def exported_whole(self, name: str) -> "Job":
+        """It is exported there too, or all of it once more: in a further round."""
+        if name not in self.export_to:
+            return self.with_destination_added(name)
+        job = self.with_destinations_reopened((name,))
+        whole_rounds = self.whole_rounds | {name: job.rounds[name]}
+        return job.model_copy(update={"whole_rounds": whole_rounds})
 
     def with_destinations_discarded(self, names: Collection[str], reason: str) -> "Job":
         """These exports end as they are; what was delivered stays counted."""

@@ -18,6 +18,7 @@ from shared.sent_line import (
     OPENED,
     RELEASED,
     ROUND,
+    WHOLE_ROUND,
     sent_lines,
     whole_lines,
 )
@@ -138,7 +139,7 @@ def _sent(path: Path) -> tuple[SentInstance, ...]:
     found: dict[str, SentInstance] = {}
     held: set[str] | None = None  # delivered in an association at whose release it counts
     for line in sent_lines(whole_lines(content)):
-        if line.word in (BEGUN, ROUND, OPENED, RELEASED):
+        if line.word in (BEGUN, ROUND, WHOLE_ROUND, OPENED, RELEASED):
             if held and line.word != RELEASED:
                 found |= _unconfirmed(found, held)
             held = set() if line.word == OPENED and line.status == HELD else None

@@ -1,7 +1,6 @@
 """A job's folder: `jobs/<id>/` with its input, its attempts and what is done already."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,14 +77,13 @@ class JobFolder:
         yield from self.path.glob("run.lock")
         yield from self.path.glob("sent-*.log")
 
-    def forget_sent(self, destination: str) -> bool:
-        """What was sent there is to be sent again; False while a sender is still at it."""
-        log = LockedFile.try_lock(self.path / f"sent-{destination}.log")
-        if log is None:
-            return False
-        with log:
-            os.ftruncate(log.descriptor, 0)
-        return True
+    def sent_log(self, destination: str) -> Path:
+        """What was sent there; locked by the sender that is at it."""
+        return self.path / f"sent-{destination}.log"
+
+    def is_sent_to(self, destination: str) -> bool:
+        """Whether a sender is at it on any machine."""
+        return _is_locked(self.sent_log(destination))
 
     def update(self, change: Callable[[Job], Job]) -> Job:
         """Applies a change to `state.json`, one at a time; a job that it finishes is dated."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 # Words of lines that tell of no instance.
-BEGUN, ROUND = "BEGUN", "ROUND"
+BEGUN = "BEGUN"
+ROUND, WHOLE_ROUND = "ROUND", "WHOLE_ROUND"  # the latter owes what was delivered, too
 OPENED, RELEASED = "OPENED", "RELEASED"  # an association
 COMMITTED, MISSING = "COMMITTED", "MISSING"  # it keeps the instance; it does not say so
 NO_STATUS = "----"

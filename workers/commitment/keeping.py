@@ -201,7 +201,7 @@ class Keeping:
         return report.answer(report.keep(self._context.tree, self._context.settings.dicom))
 
     def _is_closed(self, question: Question) -> bool:
-        return any(
+        return question.round < self._log.whole_round or any(
             each.closed and each.transaction_uid == question.transaction_uid
             for each in self._asked.questions
         )

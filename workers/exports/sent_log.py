@@ -2,10 +2,10 @@
 
 What the destination turns out not to keep is owed again (PS3.4 J.3).
 
-A further round, which a person asked for, takes up again what had failed for good. The log is
-written as the responses come, before anything is told to Redis. It says of each association
-whether what it delivers counts at once, or when it is released: some destinations drop what came
-in an association that was lost.
+A further round, which a person asked for, takes up again what had failed for good, and a whole
+round what was delivered as well. The log is written as the responses come, before anything is told
+to Redis. It says of each association whether what it delivers counts at once, or when it is
+released: some destinations drop what came in an association that was lost.
 """
 
 import errno
@@ -17,6 +17,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.job import Job
+from shared.job_folder import JobFolder
 from shared.locked_file import LockedFile
 from shared.sent_line import (
     BEGUN,
@@ -27,6 +29,7 @@ from shared.sent_line import (
     OPENED,
     RELEASED,
     ROUND,
+    WHOLE_ROUND,
     SentLine,
     sent_lines,
     whole_lines,
@@ -57,12 +60,13 @@ class Losses:
 class SentLog:
     """The log of one job and destination, held by the one sender that may write it."""
 
-    def __init__(self, held: LockedFile, round_: int) -> None:
+    def __init__(self, held: LockedFile, round_: int, whole_round: int) -> None:
         self._held = held
         self._is_open = self._holds = False
         self._halvings: int = 0
         self._follow = {
             ROUND: self._begin_round,
+            WHOLE_ROUND: self._begin_whole_round,
             OPENED: self._open,
             RELEASED: self._release,
             COMMITTED: self._commit,
@@ -72,20 +76,30 @@ class SentLog:
         self.committed: set[str] = set()
         self._may_be_there: set[str] = set()  # at the destination, whatever counts
         self._round = 0
+        self.whole_round = 0  # what was said of earlier ones is of no account
         self._forget_round(time.time())
         self._read()
+        if self._round < whole_round:
+            self._begin_whole_round(self._write(WHOLE_ROUND, f"{whole_round:04}", ""))
         if self._round < round_:
             self._begin_round(self._write(ROUND, f"{round_:04}", ""))
 
     @classmethod
-    def try_open(cls, path: Path, round_: int = 0) -> "SentLog | None":
-        """The log in this round or a later one, or None while another sender has it."""
+    def of(cls, folder: JobFolder, job: Job, destination: str) -> "SentLog | None":
+        """The log in the job's round or a later one, or None while another sender has it."""
+        round_ = job.rounds.get(destination, 0)
+        whole_round = job.whole_rounds.get(destination, 0)
+        return cls.try_open(folder.sent_log(destination), round_, whole_round)
+
+    @classmethod
+    def try_open(cls, path: Path, round_: int = 0, whole_round: int = 0) -> "SentLog | None":
+        """As `of`."""
         held = LockedFile.try_lock(path)
         if held is None:
             return None
         with ExitStack() as unless_read:  # or this process would keep it from every later sender
             unless_read.enter_context(held)
-            log = cls(held, round_)
+            log = cls(held, round_, whole_round)
             unless_read.pop_all()
         return log
 
@@ -176,6 +190,12 @@ class SentLog:
         self._round = int(line.status)
         self._forget_round(line.at)
         self.final = {file: sent for file, sent in self.final.items() if sent.verdict not in FAILED}
+
+    def _begin_whole_round(self, line: SentLine) -> None:
+        self._begin_round(line)
+        self.whole_round = self._round
+        self.final.clear()
+        self.committed.clear()
 
     def _forget_round(self, at: float) -> None:
         self.begun = at

@@ -37,8 +37,7 @@ class ExportWork:
 
     def open_log(self) -> SentLog | None:
         """None while another sender has it."""
-        path = self.folder.path / f"sent-{self.name}.log"
-        return SentLog.try_open(path, self.job.rounds.get(self.name, 0))
+        return SentLog.of(self.folder, self.job, self.name)
 
     def tell_sending(self, sent_log: SentLog) -> None:
         """Now and then, and never at the send's cost."""

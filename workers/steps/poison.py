@@ -92,7 +92,7 @@ def _sent(folder: JobFolder, name: str) -> tuple[int, int, int]:
         sum(1 for _ in (folder.path / result.folder).rglob(f"*{INSTANCE_SUFFIX}")) if result else 0
     )
     try:
-        sent_log = SentLog.try_open(folder.path / f"sent-{name}.log", job.rounds.get(name, 0))
+        sent_log = SentLog.of(folder, job, name)
     except (ValueError, KeyError):  # it may be the log that the step broke on
         sent_log = None
     if sent_log is None:

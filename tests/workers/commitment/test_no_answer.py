@@ -3,6 +3,7 @@
 import pytest
 
 from shared.commitment.report import reports
+from shared.export_acts import ExportActs
 from shared.job import DestinationEnd, JobState
 from tests.support.committing import Keeper
 from tests.support.receivers import local_receiver
@@ -72,6 +73,32 @@ def report_late(site: Site, keeper: Keeper) -> None:
         keeper.port_to_call = receiver.port
         keeper.call_and_report(keeper.questions[0])
     hear(site)
+
+
+def test_what_is_exported_once_more_is_asked_for_once_more(
+    asking: MakeSite, keeper: Keeper
+) -> None:
+    site = asking(commitment_linger="10s", commitment_attempts=1)
+    job_id = site.exporting(*THREE)
+    run_out(site, job_id)
+    ExportActs.of(site.context.settings, site.redis, "me").export(job_id, "PACS")
+    run_out(site, job_id)
+    assert end(site, job_id).state is STATE.COMMITMENT_CONFIRMED
+    assert keeper.received == UIDS * 2
+    assert len(keeper.questions) == 2
+
+
+def test_of_what_is_exported_once_more_a_late_answer_says_nothing(
+    unanswered: tuple[Site, str], keeper: Keeper
+) -> None:
+    site, job_id = unanswered
+    ExportActs.of(site.context.settings, site.redis, "me").export(job_id, "PACS")
+    site.export(job_id)
+    with local_receiver(site.tree.root, destinations={"PACS": keeper.section()}) as receiver:
+        keeper.port_to_call = receiver.port
+        keeper.call_and_report(keeper.questions[0])
+    run_out(site, job_id)
+    assert end(site, job_id).state is STATE.NOT_CONFIRMED
 
 
 def test_a_late_confirmation_is_taken_after_all(

@@ -23,6 +23,7 @@ from tests.workers.test_job_acts import (
     reconcile,
     refuse,
 )
+from workers.exports.sent_log import SentLog
 from workers.reconciling.reconciler import Reconciler
 from workers.steps.outcome import Done, Failed
 
@@ -201,6 +202,8 @@ def test_what_has_not_failed_cannot_be_acted_on(site: Site, acts: ExportActs, pa
         (export_failed, "redirect", ("SPARE",)),
         (exporting, "discard", ("PACS",)),
         (exporting, "redirect", ("SPARE", "PACS")),
+        (done, "export", ("PACS",)),
+        (done, "export", ("SPARE",)),
     ],
 )
 def test_killed_after_any_write_the_reconciler_does_the_rest_or_nothing_was_done(
@@ -218,7 +221,7 @@ def test_killed_after_any_write_the_reconciler_does_the_rest_or_nothing_was_done
             getattr(acts, act)(job_id, *words)
         reconciler._looked = float("-inf")  # a period later
         reconciler.tick()
-        if site.folder(job_id).read() == before:
+        if both(site, job_id) == before:
             getattr(acts, act)(job_id, *words)
         job = both(site, job_id)
         assert job != before
@@ -294,6 +297,41 @@ def test_a_done_job_is_exported_whole_to_where_a_person_says(
     assert (job.state, job.destinations[destination].delivered) == (JobState.DONE, 3)
 
 
+def test_killed_as_it_is_to_be_exported_once_more_it_owes_all_or_what_it_owed(
+    site: Site, pacs: Pacs
+) -> None:
+    for kill in kills(least=4):
+        site.empty()
+        job_id = export_failed(site, pacs)
+        reconciler = Reconciler(site.context)
+        reconciler.tick()  # which has seen the job as it was
+        acts = ExportActs(site.tree, site.gate, site.context.records, "me@here")
+        with kill:
+            acts.export(job_id, "PACS")
+        owed = ["1.2.1", "1.2.2", "1.2.3"]
+        if site.folder(job_id).read().state is JobState.FAILED:
+            acts.retry(job_id, "PACS")
+            owed = ["1.2.2"]
+        reconciler._looked = float("-inf")  # a period later
+        reconciler.tick()
+        assert site.export(job_id) == Done()
+        assert pacs.uids == owed
+        pacs.forget()
+
+
+def test_an_export_is_not_begun_again_while_its_sender_is_still_stopping(
+    site: Site, acts: ExportActs
+) -> None:
+    job_id = site.exporting(*THREE)
+    acts.discard(job_id, "PACS")
+    folder = site.folder(job_id)
+    sender = SentLog.of(folder, folder.read(), "PACS")
+    assert sender is not None
+    with sender, pytest.raises(WrongStateError, match="still at it"):
+        acts.export(job_id, "PACS")
+    assert acts.export(job_id, "PACS").open_destinations == ("PACS", "OTHER")
+
+
 def test_an_export_that_is_under_way_is_not_begun_again(site: Site, acts: ExportActs) -> None:
     job_id = site.exporting(*THREE)
     with pytest.raises(WrongStateError, match="under way"):
@@ -317,3 +355,22 @@ def test_of_a_job_that_was_stopped_nothing_is_exported_or_retried(
 def test_a_job_without_a_result_is_not_exported(site: Site, acts: ExportActs) -> None:
     with pytest.raises(WrongStateError, match="no result"):
         acts.export(site.dispatched(*THREE), "OTHER")
+
+
+def test_a_job_that_is_held_stays_so_when_an_export_of_it_is_redirected(
+    site: Site, acts: ExportActs, pacs: Pacs
+) -> None:
+    job_id = exporting_with_one_failed(site, pacs)
+    acts.redirect(job_id, "SPARE")
+    acts.discard(job_id, "SPARE")
+    JobActs(site.tree, site.gate, site.context.records, "me@here").hold(job_id)
+    assert acts.redirect(job_id, "SPARE", "OTHER").state is JobState.HELD
+    assert both(site, job_id).open_destinations == ("SPARE",)
+
+
+def test_a_hold_that_came_too_late_stops_no_further_export(
+    site: Site, acts: ExportActs, pacs: Pacs
+) -> None:
+    job_id = done(site, pacs)
+    site.folder(job_id).update(lambda job: job.model_copy(update={"held": True}))
+    assert acts.export(job_id, "SPARE").state is JobState.EXPORTING

@@ -15,8 +15,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path, round_: int = 0) -> Iterator[SentLog]:
-    log = SentLog.try_open(path, round_)
+def opened(path: Path, round_: int = 0, whole_round: int = 0) -> Iterator[SentLog]:
+    log = SentLog.try_open(path, round_, whole_round)
     assert log is not None
     with log:
         yield log
@@ -60,6 +60,27 @@ def test_what_the_destination_keeps_is_known_and_what_it_misses_is_owed_again(pa
     with opened(path) as log:
         log.record("c.dcm", Verdict.WARNING, 0xB000)
         assert log.final["c.dcm"] == Sent(Verdict.WARNING, 0xB000)
+
+
+def test_in_a_whole_round_all_is_owed_once_more_and_once_only(path: Path) -> None:
+    with opened(path) as log:
+        for name in ("a.dcm", "b.dcm"):
+            log.record(name, Verdict.DELIVERED, 0x0000)
+            log.commit(name)
+    with opened(path, 1, 1) as log:
+        assert (log.final, log.committed, log.whole_round) == ({}, set(), 1)
+        assert log.was_sent("a.dcm")
+        log.record("a.dcm", Verdict.DELIVERED, 0x0000)
+    for round_ in (1, 2):
+        with opened(path, round_, 1) as log:
+            assert (set(log.final), log.whole_round) == ({"a.dcm"}, 1)
+
+
+def test_a_whole_round_that_was_never_begun_is_not_skipped_by_a_later_one(path: Path) -> None:
+    with opened(path) as log:
+        log.record("a.dcm", Verdict.DELIVERED, 0x0000)
+    with opened(path, 2, 1) as log:
+        assert log.final == {}
 
 
 def test_what_was_to_be_sent_later_becomes_final_once_it_is_sent(path: Path) -> None:
