@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from redis import Redis
 
 from shared.announce import leases
+from shared.destination_state import DestinationState
 from shared.ids import is_id
-from shared.job import FINISHED, DestinationState, Job, JobState
+from shared.job import Job
 from shared.job_folder import JobFolder
+from shared.job_state import FINISHED, JobState
 from shared.job_steps import next_steps
 from shared.mirror import mirror
 from shared.person import person

@@ -3,8 +3,10 @@
 from collections.abc import Collection
 
 from shared.acts import Acts, WrongStateError
-from shared.job import FINISHED, DestinationState, Job, JobState
+from shared.destination_state import DestinationState
+from shared.job import Job
 from shared.job_folder import JobFolder
+from shared.job_state import FINISHED, JobState
 from shared.job_steps import export_step
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.step import Step

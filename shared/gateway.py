@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
+from shared.destination_state import DestinationState
 from shared.ended_association import EndedAssociation
-from shared.job import DestinationState
 from shared.job_files import JobFiles, read_job_files
 from shared.origin import Origin, find_origin
 from shared.registry.associations import list_associations

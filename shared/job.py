@@ -5,89 +5,16 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import Field
 
 from shared.delivery import Record
+from shared.destination_state import FAILURES, SUCCESSES, DestinationState
 from shared.group import Group
+from shared.job_state import JobState
 from shared.marks import Marks
 
 STATE_FILE = "state.json"
-
-
-class JobState(StrEnum):
-    WAITING = "waiting"  # its group is not complete yet
-    QUEUED = "queued"  # the pipeline may run when it has a place
-    RUNNING = "running"  # the pipeline runs
-    EXPORTING = "exporting"  # results go to the destinations
-    DONE = "done"
-    HELD = "held"  # by a person
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-# From which states a job may come into a state; a step that is tried again stays where it is.
-# A run may end well or badly before it learns that its job is held, and says when it has stopped.
-# FAILED before HELD or CANCELLED: of the retry between them the record was not told; before DONE:
-# a person has discarded what had failed.
-MAY_FOLLOW: dict[JobState, frozenset[JobState]] = {
-    JobState.WAITING: frozenset({JobState.WAITING, JobState.HELD, JobState.FAILED}),
-    JobState.QUEUED: frozenset(
-        {JobState.WAITING, JobState.HELD, JobState.QUEUED, JobState.RUNNING, JobState.FAILED}
-    ),
-    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.RUNNING}),
-    JobState.EXPORTING: frozenset(
-        {JobState.QUEUED, JobState.RUNNING, JobState.EXPORTING, JobState.FAILED, JobState.HELD}
-    ),
-    JobState.DONE: frozenset(
-        {
-            JobState.QUEUED,
-            JobState.RUNNING,
-            JobState.EXPORTING,
-            JobState.HELD,
-            JobState.FAILED,
-        }
-    ),
-    JobState.HELD: frozenset(set(JobState) - {JobState.DONE, JobState.CANCELLED}),
-    JobState.FAILED: frozenset(
-        {
-            JobState.WAITING,
-            JobState.QUEUED,
-            JobState.RUNNING,
-            JobState.EXPORTING,
-            JobState.HELD,
-        }
-    ),
-    JobState.CANCELLED: frozenset(set(JobState) - {JobState.DONE}),
-}
-
-FINISHED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
-ASLEEP = frozenset({JobState.WAITING, JobState.HELD, JobState.FAILED})  # only the disk wakes them
-
-
-class DestinationState(StrEnum):
-    PENDING = "pending"
-    SENDING = "sending"
-    RETRYING = "retrying"
-    DELIVERED = "delivered"
-    DELIVERED_WITH_WARNINGS = "delivered with warnings"
-    AWAITING_COMMITMENT = "awaiting commitment"  # delivered; asked whether it is kept
-    COMMITMENT_CONFIRMED = "commitment confirmed"
-    NOT_CONFIRMED = "not confirmed"  # delivered, and nobody says that it is kept
-    FAILED = "failed"
-    DISCARDED = "discarded"  # by a person, who sends it elsewhere or not at all
-
-
-SUCCESSES = frozenset(
-    {
-        DestinationState.DELIVERED,
-        DestinationState.DELIVERED_WITH_WARNINGS,
-        DestinationState.COMMITMENT_CONFIRMED,
-    }
-)
-FAILURES = frozenset({DestinationState.FAILED, DestinationState.NOT_CONFIRMED})
-ENDS = SUCCESSES | FAILURES | {DestinationState.DISCARDED}
 
 
 class DestinationEnd(Record):

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.durable import sync_directory
-from shared.job import FINISHED, STATE_FILE, Job
+from shared.job import STATE_FILE, Job
+from shared.job_state import FINISHED
 from shared.locked_file import LockedFile
 from shared.trash import unlink
 from shared.tree import StorageTree

@@ -1,6 +1,7 @@
 """The steps of a job, as the gate knows them, and which of them it waits for."""
 
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from shared.registry.step import Priority, Queue, Step
 
 EXPORT_LANE = "export:"  # before the name of a destination

@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from shared.job import ASLEEP, MAY_FOLLOW, Job, JobState
+from shared.job import Job
+from shared.job_state import ASLEEP, MAY_FOLLOW, JobState
 from shared.job_steps import all_steps, next_steps
 from shared.registry.jobs import DestinationProgress, Entry, JobRecords, waiting_fields
 from shared.registry.step import Step

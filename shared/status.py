@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from redis import Redis
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.receiver_state import ReceiverState
 from shared.registry.destinations import Breaker, DestinationView, destinations
 from shared.registry.held_up import HeldUp, held_up

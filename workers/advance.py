@@ -1,6 +1,7 @@
 """A job goes on: Redis is told what its folder says, after each step."""
 
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from shared.mirror import mirror
 from shared.registry.jobs import Entry
 from workers.context import WorkerContext

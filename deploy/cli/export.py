@@ -12,8 +12,8 @@ from deploy.cli.named_destination import named_destination
 from deploy.cli.progress import progress_bar
 from deploy.cli.records import records
 from shared.acts import ActError
+from shared.destination_state import ENDS, SUCCESSES
 from shared.export_acts import ExportActs
-from shared.job import ENDS, SUCCESSES
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.views import JobView, UnknownJobError, find_job
 

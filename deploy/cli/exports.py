@@ -15,8 +15,9 @@ from deploy.cli.moments import parse_moment
 from deploy.cli.named_destination import named_destination
 from deploy.cli.records import gateway, records
 from deploy.screens.exports_table import exports_table
+from shared.destination_state import DestinationState
 from shared.export_acts import ExportActs
-from shared.job import DestinationState, Job
+from shared.job import Job
 from shared.registry.failed_jobs import failed_jobs
 from shared.registry.views import UnknownJobError
 from shared.settings import Settings

@@ -17,8 +17,9 @@ from deploy.cli.watch import Watch
 from deploy.cli.watch import watch as keep_watching
 from deploy.screens.jobs_table import jobs_table
 from deploy.screens.timeline import timeline
+from shared.destination_state import DestinationState
 from shared.gateway import Gateway
-from shared.job import DestinationState, JobState
+from shared.job_state import JobState
 from shared.registry.job_index import JobFilters
 from shared.registry.views import JobView, UnknownJobError
 from shared.uid import is_uid

@@ -15,9 +15,10 @@ from deploy.demo.destination import Destination
 from deploy.demo.gateway import AE_TITLE, Gateway, GatewayError
 from deploy.demo.study import make_study
 from deploy.screens.timeline import timeline
+from shared.destination_state import FAILURES
 from shared.gateway import Gateway as Records
 from shared.gateway import JobReport
-from shared.job import FAILURES, JobState
+from shared.job_state import JobState
 from shared.registry.connection import connect
 from shared.registry.views import JobView, list_jobs
 from shared.settings import Settings

@@ -6,7 +6,7 @@ from deploy.screens.jobs_table import progress
 from deploy.screens.listing import Listing
 from deploy.screens.tables import number, whole
 from deploy.screens.words import moment, plain
-from shared.job import DestinationState
+from shared.destination_state import DestinationState
 from shared.registry.exports import ExportView
 
 _STYLES = {DestinationState.FAILED: "red", DestinationState.DISCARDED: "dim"}

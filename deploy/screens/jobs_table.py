@@ -7,7 +7,8 @@ from rich.text import Text
 from deploy.screens.listing import Listing
 from deploy.screens.tables import number, whole
 from deploy.screens.words import moment, plain
-from shared.job import FAILURES, DestinationState, JobState
+from shared.destination_state import FAILURES, DestinationState
+from shared.job_state import JobState
 from shared.registry.jobs import DestinationProgress
 from shared.registry.views import JobView
 

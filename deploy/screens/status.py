@@ -8,7 +8,7 @@ from deploy.screens.destinations_table import how_it_stands
 from deploy.screens.jobs_table import STYLES
 from deploy.screens.tables import number, table, whole
 from deploy.screens.words import moment, since, size
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.receiver_state import ReceiverState
 from shared.registry.destinations import DestinationView
 from shared.registry.queues import QueueView

@@ -13,7 +13,7 @@ from deploy.screens.jobs_table import STYLES
 from deploy.screens.tables import facts, number, table, text, whole
 from deploy.screens.words import moment, plain, size, span
 from shared.gateway import JobReport
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.origin import Origin
 from shared.registry.steps import StepView
 from shared.registry.views import HistoryLine, JobView

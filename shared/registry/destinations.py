@@ -9,7 +9,8 @@ from typing import cast
 
 from redis import Redis
 
-from shared.job import FAILURES, DestinationState, JobState
+from shared.destination_state import FAILURES, DestinationState
+from shared.job_state import JobState
 from shared.job_steps import EXPORT_LANE
 from shared.registry import keys
 from shared.registry.job_index import job_ids

@@ -7,7 +7,7 @@ from itertools import islice
 
 from redis import Redis
 
-from shared.job import DestinationState
+from shared.destination_state import DestinationState
 from shared.registry import keys
 from shared.registry.destinations import destination_names
 from shared.registry.job_index import JobFilters, Place, job_ids

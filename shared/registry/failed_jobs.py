@@ -2,7 +2,8 @@
 
 from redis import Redis
 
-from shared.job import FAILURES, JobState
+from shared.destination_state import FAILURES
+from shared.job_state import JobState
 from shared.registry.job_index import JobFilters, job_ids
 
 

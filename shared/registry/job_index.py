@@ -6,7 +6,8 @@ from typing import NamedTuple, TypedDict, cast
 
 from redis import Redis
 
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.registry import keys
 from shared.study import study_hash
 

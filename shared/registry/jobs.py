@@ -7,7 +7,9 @@ from typing import cast
 
 from redis import Redis
 
-from shared.job import ASLEEP, MAY_FOLLOW, DestinationEnd, DestinationState, Job, JobState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Job
+from shared.job_state import ASLEEP, MAY_FOLLOW, JobState
 from shared.registry import keys, scripts
 
 

@@ -9,7 +9,8 @@ from typing import Any, Unpack, cast
 
 from redis import Redis
 
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.marks import Marks
 from shared.registry import keys
 from shared.registry.destinations import Health, destination_healths

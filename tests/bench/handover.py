@@ -4,7 +4,7 @@ import statistics
 import time
 from pathlib import Path
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry import keys
 from tests.bench.page import table
 from tests.bench.targets import gateway

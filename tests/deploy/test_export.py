@@ -9,8 +9,8 @@ import pytest
 
 from deploy.embedded_server import EmbeddedServer
 from shared.acts import JobActs
+from shared.destination_state import DestinationState
 from shared.export_acts import ExportActs
-from shared.job import DestinationState
 from shared.registry.views import find_job
 from tests.support.committing import Keeper
 from tests.support.waiting import wait_for

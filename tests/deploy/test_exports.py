@@ -9,7 +9,9 @@ import tomli_w
 from redis import Redis
 
 from deploy.system import free_port
-from shared.job import DestinationEnd, DestinationState, JobState, Result
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Result
+from shared.job_state import JobState
 from shared.registry.destinations import destination_healths
 from shared.registry.gate import Gate, Leases
 from shared.registry.step import Queue, Step, StepEnd, Trouble

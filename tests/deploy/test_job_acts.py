@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from shared.job import DestinationEnd, DestinationState, JobState, Result
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Result
+from shared.job_state import JobState
 from shared.registry.views import find_job, history
 from tests.deploy.on_disk import on_disk
 from tests.support import command

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tomli_w
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.views import history
 from tests.support.command import Ran, penstock
 from tests.support.engine import Engine, Reply

@@ -11,7 +11,9 @@ from rich.console import Console
 from deploy.cli.moments import parse_moment
 from deploy.embedded_server import EmbeddedServer
 from deploy.screens.jobs_table import jobs_table
-from shared.job import DestinationEnd, DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd
+from shared.job_state import JobState
 from shared.marks import Marks
 from shared.registry.jobs import DestinationProgress, JobRecords
 from shared.registry.views import list_jobs

@@ -9,8 +9,10 @@ import pytest
 from redis import Redis
 
 from deploy.embedded_server import EmbeddedServer
+from shared.destination_state import DestinationState
 from shared.ids import new_id
-from shared.job import DestinationEnd, DestinationState, JobState
+from shared.job import DestinationEnd
+from shared.job_state import JobState
 from shared.registry.associations import remember
 from shared.registry.destinations import Breaker, DestinationView, Health
 from shared.registry.gate import Gate, Leases

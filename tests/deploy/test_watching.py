@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.embedded_server import HOST, EmbeddedServer
 from deploy.system import free_port
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.connection import connect
 from shared.registry.jobs import JobRecords
 from tests.shared.registry.jobs import job

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.demo.study import make_study
 from deploy.system import free_port
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.support.destinations import HOST, Archive
 from tests.support.flower import wait_until_it_listens
 from tests.support.gateway import REPOSITORY, Gateway

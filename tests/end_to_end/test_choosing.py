@@ -7,7 +7,7 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.part10 import read_file_meta
 from tests.support.destinations import HOST, storescp
 from tests.support.gateway import Gateway

@@ -10,7 +10,8 @@ import pydicom
 import pytest
 
 from deploy.system import free_port
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.registry.views import JobView
 from tests.support.committing import HOST, Keeper, Question
 from tests.support.gateway import Gateway

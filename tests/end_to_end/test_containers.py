@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.support.docker import Docker, recipes
 from tests.support.gateway import Gateway
 from tests.support.samples import sample_file

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.system import free_port
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.registry.destinations import Breaker, Health, destination_healths
 from shared.tree import ids_in
 from tests.support.destinations import HOST, Archive, storescp

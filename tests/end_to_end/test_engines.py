@@ -16,7 +16,7 @@ from celery import Celery
 
 from deploy.embedded_server import EmbeddedServer
 from shared.broker import celery_app
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.queues import queues
 from shared.registry.step import Queue
 from tests.support.destinations import Archive

@@ -11,7 +11,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.pixels import apply_rescale
 
-from shared.job import DestinationState
+from shared.destination_state import DestinationState
 from tests.support.destinations import HOST, storescp
 from tests.support.gateway import REPOSITORY, Gateway
 from tests.support.series import make_series

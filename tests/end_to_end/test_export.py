@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.registry.views import find_job
 from tests.support.destinations import Archive
 from tests.support.gateway import Gateway

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.support.destinations import Archive
 from tests.support.folders import paths_below
 from tests.support.gateway import Gateway

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.support.destinations import Archive
 from tests.support.flower import ask, rows, wait_until_it_listens
 from tests.support.gateway import Gateway

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.views import JobView
 from tests.end_to_end.test_faults import HeldPipeline
 from tests.support.gateway import HOST, Gateway

@@ -9,8 +9,9 @@ import pytest
 
 from deploy.system import free_port
 from shared.acts import JobActs
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.registry.views import history
 from shared.settings import load
 from tests.support.destinations import HOST, Archive, storescp

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.job import STATE_FILE, Job, JobState
+from shared.job import STATE_FILE, Job
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.registry import keys
 from tests.support.destinations import Archive
 from tests.support.folders import paths_below

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.support.file_systems import needs_tmpfs, tmpfs
 from tests.support.flower import rows, wait_until_it_listens
 from tests.support.gateway import Gateway

@@ -11,7 +11,7 @@ import pytest
 from deploy.system import free_port
 from shared.announce import dispatch_step
 from shared.broker import celery_app, publish
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.gate import Gate, Leases
 from shared.registry.step import Queue
 from shared.registry.views import find_job

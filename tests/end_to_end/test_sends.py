@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.registry.workers import workers
 from tests.support.destinations import HOST, Archive
 from tests.support.gateway import Gateway

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.part10 import read_file_meta
 from tests.support.destinations import HOST, Archive, storescp
 from tests.support.gateway import Gateway

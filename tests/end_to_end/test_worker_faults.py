@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.quarantine import read_quarantined
 from tests.support.gateway import Gateway
 from tests.support.held_pipeline import HeldPipeline

@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery
 
 from shared.broker import celery_app
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry import keys
 from shared.registry.workers import workers
 from shared.worker_state import WorkerState

@@ -4,7 +4,7 @@ no further instance (I5)."""
 import time
 from pathlib import Path
 
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.faults.test_send_places import check_delivered, deliver, router
 from tests.support.counted import SUCCESS, CountedDestination, Visit, takes_slowly
 from tests.support.gateway import HOST, Gateway

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.support.destinations import Archive
 from tests.support.gateway import Gateway
 from tests.support.samples import sample_file

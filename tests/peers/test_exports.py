@@ -12,7 +12,8 @@ import pydicom
 import pytest
 
 from deploy.system import accepts_connections, free_port
-from shared.job import DestinationEnd, DestinationState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd
 from shared.part10 import read_file_meta
 from tests.support.destinations import HOST, storescp
 from tests.support.orthanc import orthanc

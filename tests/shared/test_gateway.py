@@ -11,8 +11,9 @@ from pydantic_core import to_json
 from redis import Redis, RedisError
 
 from deploy.embedded_server import EmbeddedServer
+from shared.destination_state import DestinationState
 from shared.gateway import Gateway
-from shared.job import DestinationState, JobState
+from shared.job_state import JobState
 from shared.registry.associations import remember
 from shared.registry.receivers import beat
 from shared.settings import Settings

@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.job import (
-    FINISHED,
-    MAY_FOLLOW,
-    DestinationEnd,
-    DestinationState,
-    Job,
-    JobState,
-    Result,
-)
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Job, Result
+from shared.job_state import FINISHED, MAY_FOLLOW, JobState
 from tests.shared.registry.jobs import WAYS, job
 
 RESULT = Result(attempt=1, folder="attempts/1/output")

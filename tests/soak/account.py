@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 from shared.delivery import read_delivery
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry import keys
 from tests.faults.invariants import CANARY, content, uids
 from tests.soak.load import End, Sent

@@ -15,7 +15,7 @@ from redis import Redis
 
 from deploy.embedded_server import EmbeddedServer
 from deploy.system import accepts_connections, free_port
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.connection import connect
 from shared.registry.views import HistoryLine, JobView, history, list_jobs
 from shared.tree import StorageTree

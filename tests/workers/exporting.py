@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from shared.job import DestinationEnd, JobState
+from shared.job import DestinationEnd
+from shared.job_state import JobState
 from shared.registry.jobs import DestinationProgress
 from shared.registry.views import find_job
 from tests.workers.pacs import Pacs

@@ -9,7 +9,8 @@ from typing import Any
 from shared.announce import dispatch_step
 from shared.delivery import ASSOCIATION_FILE, Association, read_delivery
 from shared.ids import new_id
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from shared.registry.step import StepEnd
 from shared.registry.views import history
 from tests.support.records import association_fields

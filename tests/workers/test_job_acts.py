@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from shared.acts import ActError, JobActs, NoSuchJobError, StorageError, WrongStateError
+from shared.destination_state import DestinationState
 from shared.ids import new_id
-from shared.job import STATE_FILE, DestinationState, Job, JobState
+from shared.job import STATE_FILE, Job
+from shared.job_state import JobState
 from shared.job_steps import export_step, pipeline_step
 from shared.registry.failed_jobs import failed_jobs
 from shared.registry.step import Queue

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.job import STATE_FILE, DestinationEnd, DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job import STATE_FILE, DestinationEnd
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from tests.workers.site import Given, Site
 
 MANY = tuple(Given(f"1.2.{number}") for number in range(20))

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from shared.durable import sync_directory, sync_file
-from shared.job import Job, JobState, Result
+from shared.job import Job, Result
 from shared.job_folder import Attempt, JobFolder
+from shared.job_state import JobState
 from shared.registry.jobs import Entry
 from shared.result_files import result_files
 from workers.advance import advance

@@ -8,8 +8,9 @@ import time
 from datetime import UTC, datetime
 
 from shared.ids import is_id
-from shared.job import Job, JobState
+from shared.job import Job
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.registry.gate import Gate, Verdict
 from shared.registry.step import Queue, Run, StepEnd
 from workers.attempts.attempt_end import end_attempt

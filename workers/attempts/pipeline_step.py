@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from shared.job import Job, JobState
+from shared.job import Job
 from shared.job_folder import Attempt, JobFolder
+from shared.job_state import JobState
 from shared.locked_file import LockedFile
 from shared.mirror import MUST_NOT_RUN
 from shared.registry.jobs import Entry

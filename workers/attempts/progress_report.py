@@ -5,7 +5,7 @@ from celery import current_task
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared.job import JobState
+from shared.job_state import JobState
 from workers.context import WorkerContext
 
 log = structlog.get_logger()

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from shared.acts import ActError
 from shared.commitment.report import reports
 from shared.commitment.transaction import Transaction, read_transaction
+from shared.destination_state import DestinationState
 from shared.export_acts import ExportActs
-from shared.job import DestinationState
 from shared.job_folder import JobFolder
 from shared.job_steps import export_step
 from workers.commitment.data_sets import read_told

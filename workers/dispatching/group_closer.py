@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import ValidationError
 
-from shared.job import Job, JobState
+from shared.job import Job
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from workers.advance import advance
 from workers.context import WorkerContext
 from workers.dispatching.arrivals import Arrivals, Sender

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from shared.delivery import Record
 from shared.ids import new_id
-from shared.job import Job, JobState
+from shared.job import Job
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.locked_file import LockedFile
 from shared.tree import StorageTree
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from shared.job import DestinationEnd, DestinationState, Job, JobState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Job
+from shared.job_state import JobState
 from shared.registry.step import Trouble
 from shared.settings.sections import Destination
 from workers.advance import advance

@@ -5,7 +5,7 @@ import time
 import structlog
 from redis import RedisError
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.settings.sections import Destination
 from workers.exports.outgoing import Outgoing, by_association
 from workers.exports.sent_log import SentLog

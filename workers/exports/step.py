@@ -1,7 +1,7 @@
 """The export step: one job's result to one destination, as it is stored, and only what is owed."""
 
-from shared.job import JobState
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.mirror import MUST_NOT_RUN
 from shared.part10 import NotPart10Error
 from shared.settings.sections import Destination

@@ -5,7 +5,8 @@ import time
 import structlog
 from redis import RedisError
 
-from shared.job import DestinationState, Job
+from shared.destination_state import DestinationState
+from shared.job import Job
 from shared.job_folder import JobFolder
 from shared.registry.jobs import DestinationProgress
 from workers.advance import advance

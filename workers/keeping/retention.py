@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from shared.settings.sections import Storage
 
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from shared.announce import dispatch_step
 from shared.delivery import read_delivery
-from shared.job import JobState
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.tree import ids_in
 from workers.context import WorkerContext
 from workers.dispatching.dispatched import is_dispatched

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.job import JobState
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.tree import ids_in
 from workers.advance import advance
 from workers.context import WorkerContext

@@ -4,8 +4,10 @@ import structlog
 from pydantic import ValidationError
 
 from shared.delivery import INSTANCE_SUFFIX
-from shared.job import DestinationEnd, DestinationState, Job, JobState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Job
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.locked_file import LockedFile
 from shared.quarantine import quarantine
 from shared.registry.step import Queue, Step

@@ -13,8 +13,8 @@ from celery.exceptions import Ignore, Reject, Retry
 from pydantic import ValidationError
 from redis import RedisError
 
-from shared.job import JobState
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.registry.jobs import Entry
 from shared.registry.step import Queue, Run, Step, StepEnd
 from shared.settings.fields import format_duration

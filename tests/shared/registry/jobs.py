@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from shared.job import MAY_FOLLOW, Job, JobState
+from shared.job import Job
+from shared.job_state import MAY_FOLLOW, JobState
 from shared.registry.jobs import JobRecords
 
 EPOCH = datetime(2026, 11, 22, 10, 49, 7, 250_000, tzinfo=UTC)

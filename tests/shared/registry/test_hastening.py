@@ -3,7 +3,8 @@
 import pytest
 from redis import Redis
 
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job_state import JobState
 from shared.registry import keys
 from shared.registry.destinations import destinations
 from shared.registry.failed_jobs import failed_jobs

@@ -11,7 +11,9 @@ import pytest
 from redis import Redis
 
 from deploy.embedded_server import EmbeddedServer
-from shared.job import DestinationEnd, DestinationState, Job, JobState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Job
+from shared.job_state import JobState
 from shared.registry import keys
 from shared.registry.connection import connect
 from shared.registry.jobs import DestinationProgress, JobRecords

@@ -5,7 +5,9 @@ from itertools import product
 import pytest
 from redis import Redis
 
-from shared.job import ASLEEP, MAY_FOLLOW, DestinationEnd, DestinationState, JobState, Result
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd, Result
+from shared.job_state import ASLEEP, MAY_FOLLOW, JobState
 from shared.registry.jobs import DestinationProgress, Entry, JobRecords
 from shared.registry.views import JobView, find_job, history, list_jobs
 from shared.study import study_hash

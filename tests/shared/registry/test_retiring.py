@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry import keys
 from shared.registry.gate import Gate, Verdict
 from shared.registry.jobs import JobRecords

@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.jobs import JobRecords
 from shared.registry.views import JobView, UnknownJobError, find_job, history, list_jobs
 from tests.shared.registry.jobs import job

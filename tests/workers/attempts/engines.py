@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from shared.registry.views import find_job
 from tests.support.engine import Engine
 from tests.workers.site import Site

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from shared.job import JobState, Result
+from shared.job import Result
+from shared.job_state import JobState
 from shared.registry.queues import queues
 from shared.registry.step import Queue
 from shared.registry.views import find_job, history

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.job_steps import pipeline_step
 from shared.registry.step import Queue
 from tests.support.engine import Engine

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.acts import JobActs
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry import keys
 from shared.registry.views import history
 from tests.support.engine import Engine, Reply, Request

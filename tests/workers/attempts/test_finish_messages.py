@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from structlog.testing import capture_logs
 
-from shared.job import JobState
+from shared.job_state import JobState
 from tests.support.engine import Engine
 from tests.workers.faults import kills
 from tests.workers.site import MakeSite, Site

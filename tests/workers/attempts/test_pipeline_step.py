@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from shared.acts import JobActs
-from shared.job import JobState, Result
+from shared.job import Result
+from shared.job_state import JobState
 from shared.job_steps import pipeline_step
 from shared.registry import keys
 from shared.registry.step import Queue

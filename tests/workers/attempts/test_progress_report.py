@@ -4,7 +4,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from deploy.system import free_port
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry import keys
 from shared.registry.connection import connect
 from shared.registry.jobs import JobRecords

@@ -1,6 +1,7 @@
 """Shorthand for what the tests of storage commitment do over and over."""
 
-from shared.job import DestinationEnd, DestinationState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd
 from shared.job_files import read_job_files
 from shared.registry.jobs import DestinationProgress
 from shared.registry.views import find_job

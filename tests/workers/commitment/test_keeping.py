@@ -1,7 +1,8 @@
 """Exports to destinations that are to confirm what they keep."""
 
 from shared.commitment.report import reports
-from shared.job import DestinationEnd, JobState
+from shared.job import DestinationEnd
+from shared.job_state import JobState
 from shared.job_steps import export_step
 from shared.registry import keys
 from shared.registry.destinations import Breaker, destinations

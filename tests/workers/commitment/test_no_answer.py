@@ -4,7 +4,8 @@ import pytest
 
 from shared.commitment.report import reports
 from shared.export_acts import ExportActs
-from shared.job import DestinationEnd, JobState
+from shared.job import DestinationEnd
+from shared.job_state import JobState
 from tests.support.committing import Keeper
 from tests.support.receivers import local_receiver
 from tests.workers.commitment.asking import (

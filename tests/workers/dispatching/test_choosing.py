@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 from shared.announce import dispatch_step
 from shared.delivery import read_delivery
 from shared.ids import derived_id
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from shared.quarantine import read_quarantined
 from shared.registry.views import find_job, history
 from tests.support.data_sets import described, encoded

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from shared.announce import dispatch_step
 from shared.delivery import DELIVERY_FILE, read_delivery
 from shared.ids import derived_id, new_id
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.locked_file import LockedFile
 from shared.quarantine import QUARANTINE_FILE, read_quarantined
 from shared.registry import keys

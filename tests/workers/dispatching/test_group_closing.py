@@ -9,7 +9,8 @@ import pytest
 
 from shared.acts import JobActs
 from shared.delivery import DELIVERY_FILE
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from shared.registry.views import find_job
 from tests.workers.grouping import LONGEST, GroupingSite, image
 from workers.reconciling.reconciler import Reconciler

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.announce import dispatch_step
-from shared.job import STATE_FILE, JobState
+from shared.job import STATE_FILE
+from shared.job_state import JobState
 from shared.registry.views import find_job, list_jobs
 from tests.workers.faults import kills
 from tests.workers.grouping import LONGEST, GroupingSite, image

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from shared.job import Job, JobState
+from shared.job import Job
+from shared.job_state import JobState
 from tests.workers.faults import kills
 from tests.workers.grouping import LONGEST, GroupingSite, image
 from workers.dispatching.dispatched import DISPATCHED_FILE

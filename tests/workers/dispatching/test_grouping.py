@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.views import find_job, list_jobs
 from tests.workers.grouping import QUIET, GroupingSite, image
 from tests.workers.site import Given, MakeSite

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.delivery import Delivery, read_delivery
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.study import study_hash
 from tests.support.samples import data_set_of, sample_file
 from tests.workers.site import Given, Site

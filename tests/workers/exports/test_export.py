@@ -11,7 +11,9 @@ from pynetdicom import AllStoragePresentationContexts
 from redis.exceptions import ConnectionError
 
 from deploy.system import free_port
-from shared.job import DestinationEnd, DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job import DestinationEnd
+from shared.job_state import JobState
 from shared.job_steps import export_step
 from shared.part10 import read_file_meta
 from shared.registry.jobs import DestinationProgress

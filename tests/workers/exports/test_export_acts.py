@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from shared.acts import JobActs, WrongStateError
+from shared.destination_state import DestinationState
 from shared.export_acts import ExportActs
-from shared.job import DestinationState, JobState
+from shared.job_state import JobState
 from shared.job_steps import export_step
 from shared.registry.exports import list_exports
 from shared.registry.views import find_job, history

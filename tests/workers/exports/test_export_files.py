@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.job import DestinationState
+from shared.destination_state import DestinationState
 from tests.support.samples import data_set
 from tests.workers.exporting import ended, troubled
 from tests.workers.pacs import Pacs

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.job import DestinationState, JobState
+from shared.destination_state import DestinationState
 from shared.job_files import read_job_files
+from shared.job_state import JobState
 from shared.job_steps import export_step
 from shared.upper_layer.events import ReleaseRequested
 from tests.workers.exporting import at, ended, progress, state, troubled

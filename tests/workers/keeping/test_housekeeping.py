@@ -10,8 +10,9 @@ from redis.exceptions import ConnectionError
 from structlog.testing import capture_logs
 
 from shared.delivery import ABORTED_FILE, ASSOCIATION_FILE, Association, Delivery
+from shared.destination_state import DestinationState
 from shared.ids import new_id
-from shared.job import STATE_FILE, DestinationEnd, DestinationState, Job
+from shared.job import STATE_FILE, DestinationEnd, Job
 from shared.job_steps import pipeline_step
 from shared.locked_file import LockedFile
 from shared.quarantine import read_quarantined

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.registry.views import UnknownJobError, find_job
 from tests.workers.site import Given, Site, id_of
 

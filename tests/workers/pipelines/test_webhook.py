@@ -18,7 +18,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from deploy.system import free_port
-from shared.job import JobState
+from shared.job_state import JobState
 from shared.job_steps import pipeline_step
 from shared.registry.step import Priority, Queue
 from shared.registry.views import history

@@ -7,8 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.delivery import DELIVERY_FILE
-from shared.job import STATE_FILE, DestinationState, Job, JobState
+from shared.destination_state import DestinationState
+from shared.job import STATE_FILE, Job
 from shared.job_folder import JobFolder
+from shared.job_state import JobState
 from shared.job_steps import export_step
 from shared.registry import keys
 from shared.registry.step import Queue, StepEnd

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from shared.delivery import DELIVERY_FILE
-from shared.job import STATE_FILE, DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job import STATE_FILE
+from shared.job_state import JobState
 from shared.job_steps import pipeline_step
 from shared.registry.step import StepEnd
 from shared.registry.views import UnknownJobError, find_job, list_jobs

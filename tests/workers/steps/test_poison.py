@@ -13,7 +13,9 @@ from structlog.testing import capture_logs
 
 from shared.announce import dispatch_step
 from shared.delivery import DELIVERY_FILE
-from shared.job import STATE_FILE, DestinationState, JobState
+from shared.destination_state import DestinationState
+from shared.job import STATE_FILE
+from shared.job_state import JobState
 from shared.job_steps import export_step, pipeline_step
 from shared.locked_file import LockedFile
 from shared.quarantine import read_quarantined
