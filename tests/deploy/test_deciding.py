@@ -12,13 +12,13 @@ from shared.job import STATE_FILE
 from tests.support import command
 from tests.support.command import Ran
 from tests.workers.kept import aborted_delivery, names, quarantined_delivery
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, MakeSite, Site
 
 Penstock = Callable[..., Ran]
 
 
 @pytest.fixture
-def site(make_site: Callable[..., Site], redis_server: EmbeddedServer) -> Site:
+def site(make_site: MakeSite, redis_server: EmbeddedServer) -> Site:
     return make_site(redis={"url": redis_server.url})
 
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from shared.registry.views import find_job
 from tests.support.committing import Keeper
 from tests.support.waiting import wait_for
 from tests.workers.pacs import Pacs
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, MakeSite, Site
 from workers.steps.outcome import Done, Failed
 
 THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3"))
@@ -71,7 +71,7 @@ def keeper() -> Iterator[Keeper]:
 
 
 @pytest.fixture
-def site_of(make_site: Callable[..., Site], redis_server: EmbeddedServer) -> Callable[..., Site]:
+def site_of(make_site: MakeSite, redis_server: EmbeddedServer) -> MakeSite:
     """A function of PACS as it is in the settings; the one pipeline exports to nowhere."""
 
     def make(pacs: dict[str, Any]) -> Site:
@@ -89,7 +89,7 @@ def site_of(make_site: Callable[..., Site], redis_server: EmbeddedServer) -> Cal
     ],
 )
 def test_it_ends_once_all_is_answered_to(
-    site_of: Callable[..., Site], pacs: Pacs, status: int, ended: tuple[int, str]
+    site_of: MakeSite, pacs: Pacs, status: int, ended: tuple[int, str]
 ) -> None:
     pacs.answer = lambda uid: status
     with Exporting(site_of(pacs.section)) as exporting:
@@ -99,7 +99,7 @@ def test_it_ends_once_all_is_answered_to(
 
 
 def test_it_waits_until_the_destination_has_confirmed_what_it_keeps(
-    site_of: Callable[..., Site], keeper: Keeper
+    site_of: MakeSite, keeper: Keeper
 ) -> None:
     keeper.react = keeper.answer_at_once
     site = site_of(keeper.section(commitment_linger="10s"))
@@ -109,7 +109,7 @@ def test_it_waits_until_the_destination_has_confirmed_what_it_keeps(
 
 
 def test_where_the_destination_says_nothing_of_it_the_export_has_failed(
-    site_of: Callable[..., Site], keeper: Keeper
+    site_of: MakeSite, keeper: Keeper
 ) -> None:
     keeper.react = keeper.say_nothing
     with Exporting(site_of(keeper.section(**HURRIED))) as exporting:
@@ -117,7 +117,7 @@ def test_where_the_destination_says_nothing_of_it_the_export_has_failed(
         assert exporting.ended() == (1, "PACS: not confirmed, asked 2 times")
 
 
-def test_one_that_is_discarded_ends(site_of: Callable[..., Site], pacs: Pacs) -> None:
+def test_one_that_is_discarded_ends(site_of: MakeSite, pacs: Pacs) -> None:
     site = site_of(pacs.section)
     with Exporting(site) as exporting:
         ExportActs.of(site.context.settings, site.redis, "alice").discard(exporting.job_id, "PACS")
@@ -126,7 +126,7 @@ def test_one_that_is_discarded_ends(site_of: Callable[..., Site], pacs: Pacs) ->
 
 @pytest.mark.parametrize(("act", "state"), [("hold", "held"), ("cancel", "cancelled")])
 def test_it_ends_when_a_person_stops_the_job_even_one_that_awaits_its_confirmation(
-    site_of: Callable[..., Site], keeper: Keeper, act: str, state: str
+    site_of: MakeSite, keeper: Keeper, act: str, state: str
 ) -> None:
     keeper.react = keeper.say_nothing
     site = site_of(keeper.section(commitment_linger="0s"))
@@ -139,7 +139,7 @@ def test_it_ends_when_a_person_stops_the_job_even_one_that_awaits_its_confirmati
         assert exporting.ended() == (1, f"PACS: the job is {state}")
 
 
-def test_it_ends_when_the_job_is_gone(site_of: Callable[..., Site], pacs: Pacs) -> None:
+def test_it_ends_when_the_job_is_gone(site_of: MakeSite, pacs: Pacs) -> None:
     site = site_of(pacs.section)
     with Exporting(site) as exporting:
         site.context.records.remove(exporting.job_id)

@@ -1,6 +1,6 @@
 """`penstock jobs finish`, as an engine's last word."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from shared.job_state import JobState
 from shared.registry.views import history
 from tests.support.command import Ran, penstock
 from tests.support.engine import Engine, Reply
-from tests.workers.site import Site
+from tests.workers.site import MakeSite, Site
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def site(
-    make_site: Callable[..., Site],
+    make_site: MakeSite,
     engine: Engine,
     redis_server: Any,
     tmp_path: Path,

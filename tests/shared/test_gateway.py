@@ -22,7 +22,7 @@ from tests.support.associations import ended_association, receiver_state
 from tests.support.destinations import HOST
 from tests.support.samples import data_set_of, sample_file
 from tests.workers.pacs import Pacs
-from tests.workers.site import Given, Site
+from tests.workers.site import Given, MakeSite, Site
 
 CT_STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
 DOWN = {"ae_title": "DOWN", "host": HOST, "port": 1}
@@ -30,7 +30,7 @@ DOWN = {"ae_title": "DOWN", "host": HOST, "port": 1}
 
 @pytest.fixture
 def make(
-    make_site: Callable[..., Site], redis_server: EmbeddedServer
+    make_site: MakeSite, redis_server: EmbeddedServer
 ) -> Iterator[Callable[..., tuple[Site, Gateway]]]:
     """A site with these sections, and a gateway that asks about it."""
     made: list[Gateway] = []

@@ -9,16 +9,32 @@ import pytest
 from shared.acts import ActError, JobActs, NoSuchJobError, StorageError, WrongStateError
 from shared.destination_state import DestinationState
 from shared.ids import new_id
-from shared.job import STATE_FILE, Job
+from shared.job import STATE_FILE
 from shared.job_state import JobState
-from shared.job_steps import export_step, pipeline_step
+from shared.job_steps import export_step
 from shared.registry.failed_jobs import failed_jobs
 from shared.registry.step import Queue
 from shared.registry.views import find_job, history
 from tests.support.waiting import wait_for
 from tests.workers.faults import kills
+from tests.workers.jobs_by_state import (
+    TAKEN,
+    THREE,
+    both,
+    cancelled,
+    done,
+    export_failed,
+    exporting,
+    exporting_with_one_failed,
+    held,
+    lines,
+    pipeline_failed,
+    queued,
+    refuse,
+    running,
+)
 from tests.workers.pacs import Pacs
-from tests.workers.site import Body, Given, Site
+from tests.workers.site import Body, Site
 from workers.attempts.pipeline_step import run_pipeline
 from workers.exports.step import export
 from workers.reconciling.reconciler import Reconciler
@@ -26,8 +42,6 @@ from workers.steps.lease import StepWithdrawnError
 from workers.steps.outcome import Done, Failed
 from workers.steps.step_runner import StepFailedError, run_step
 
-THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3"))
-REFUSED, TAKEN = 0xC000, 0x0000
 ACTS = ("retry", "cancel", "hold", "release")
 
 
@@ -48,86 +62,7 @@ def site(make_site: Callable[..., Site], pacs: Pacs) -> Site:
 
 @pytest.fixture
 def acts(site: Site) -> JobActs:
-    return JobActs(site.tree, site.gate, site.context.records, "me@here")
-
-
-def queued(site: Site, pacs: Pacs) -> str:
-    return site.dispatched(*THREE)
-
-
-def running(site: Site, pacs: Pacs) -> str:
-    job_id = queued(site, pacs)
-    site.start(pipeline_step(site.folder(job_id).read()))
-    site.context.records.move(job_id, JobState.RUNNING, "attempt 1 started", attempt=1)
-    return job_id
-
-
-def exporting(site: Site, pacs: Pacs) -> str:
-    return site.exporting(*THREE)
-
-
-def exporting_with_one_failed(site: Site, pacs: Pacs) -> str:
-    job_id = site.exporting(*THREE)
-    refuse(site, pacs, job_id, "PACS")
-    return job_id
-
-
-def export_failed(site: Site, pacs: Pacs) -> str:
-    job_id = site.exporting(*THREE)
-    refuse(site, pacs, job_id, "PACS")
-    assert site.export(job_id, "OTHER") == Done()
-    pacs.forget()
-    return job_id
-
-
-def pipeline_failed(site: Site, pacs: Pacs) -> str:
-    delivery_id = site.commit(*THREE, ae_title="BAD")
-    site.dispatch(delivery_id)
-    (job_id,) = (job.id for job in site.jobs() if job.delivery == delivery_id)
-    while not isinstance(site.run_pipeline(job_id), Failed):
-        pass
-    return job_id
-
-
-def done(site: Site, pacs: Pacs) -> str:
-    job_id = site.exporting(*THREE)
-    for name in ("PACS", "OTHER"):
-        assert site.export(job_id, name) == Done()
-    return job_id
-
-
-def held(site: Site, pacs: Pacs) -> str:
-    job_id = queued(site, pacs)
-    JobActs(site.tree, site.gate, site.context.records, "me@here").hold(job_id)
-    return job_id
-
-
-def cancelled(site: Site, pacs: Pacs) -> str:
-    job_id = queued(site, pacs)
-    JobActs(site.tree, site.gate, site.context.records, "me@here").cancel(job_id)
-    return job_id
-
-
-def refuse(site: Site, pacs: Pacs, job_id: str, name: str) -> None:
-    """The second instance is refused for good."""
-    pacs.answer = lambda uid: REFUSED if uid == "1.2.2" else TAKEN
-    assert isinstance(site.export(job_id, name), Failed)
-    pacs.answer = lambda uid: TAKEN
-
-
-def both(site: Site, job_id: str) -> Job:
-    """The job as the disk has it; its record must say the same."""
-    job = site.folder(job_id).read()
-    assert find_job(site.redis, job_id).state is job.state
-    return job
-
-
-def lines(site: Site, job_id: str) -> list[tuple[str, str]]:
-    return [(line.state, line.what) for line in history(site.redis, job_id)]
-
-
-def reconcile(site: Site) -> None:
-    Reconciler(site.context).tick()
+    return site.acts
 
 
 def run_step_of(site: Site, body: Body, step_id: str) -> None:
@@ -342,7 +277,7 @@ def test_a_job_that_must_not_run_stays_so_when_redis_was_emptied(
     for job_id in (in_pipeline, in_export):
         getattr(acts, act)(job_id)
     site.redis.flushall()
-    reconcile(site)
+    site.reconcile()
     for job_id in (in_pipeline, in_export):
         both(site, job_id)
         assert not [step for step, state in site.steps().items() if state == "waiting"]
@@ -469,7 +404,7 @@ def test_killed_after_any_write_the_reconciler_does_the_rest_or_nothing_was_done
         reconciler = Reconciler(site.context)
         reconciler.tick()  # which has seen the job as it was
         before = site.folder(job_id).read()
-        acts = JobActs(site.tree, site.gate, site.context.records, "me@here")
+        acts = site.acts
         with kill:
             getattr(acts, act)(job_id)
         reconciler._looked = float("-inf")  # a period later

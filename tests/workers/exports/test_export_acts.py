@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.acts import JobActs, WrongStateError
+from shared.acts import WrongStateError
 from shared.destination_state import DestinationState
 from shared.export_acts import ExportActs
 from shared.job_state import JobState
@@ -12,23 +12,21 @@ from shared.job_steps import export_step
 from shared.registry.exports import list_exports
 from shared.registry.views import find_job, history
 from tests.workers.faults import kills
-from tests.workers.pacs import Pacs
-from tests.workers.site import Given, Site
-from tests.workers.test_job_acts import (
+from tests.workers.jobs_by_state import (
+    THREE,
     both,
     done,
     export_failed,
     exporting,
     exporting_with_one_failed,
     lines,
-    reconcile,
     refuse,
 )
+from tests.workers.pacs import Pacs
+from tests.workers.site import Given, Site
 from workers.exports.sent_log import SentLog
 from workers.reconciling.reconciler import Reconciler
 from workers.steps.outcome import Done, Failed
-
-THREE = (Given("1.2.1"), Given("1.2.2"), Given("1.2.3"))
 
 
 @pytest.fixture
@@ -240,7 +238,7 @@ def test_a_record_made_anew_knows_what_was_redirected(
     acts.redirect(job_id, "SPARE")
     site.redis.flushall()
     site.gate.open()
-    reconcile(site)
+    site.reconcile()
     states = {name: each.state for name, each in find_job(site.redis, job_id).destinations.items()}
     assert states == {
         "PACS": DestinationState.DISCARDED,
@@ -344,7 +342,7 @@ def test_of_a_job_that_was_stopped_nothing_is_exported_or_retried(
     site: Site, acts: ExportActs, pacs: Pacs, act: str
 ) -> None:
     job_id = exporting_with_one_failed(site, pacs)
-    job = getattr(JobActs(site.tree, site.gate, site.context.records, "me@here"), act)(job_id)
+    job = getattr(site.acts, act)(job_id)
     with pytest.raises(WrongStateError, match=job.state):
         acts.export(job_id, "SPARE")
     for destination in (None, "PACS"):
@@ -364,7 +362,7 @@ def test_a_job_that_is_held_stays_so_when_an_export_of_it_is_redirected(
     job_id = exporting_with_one_failed(site, pacs)
     acts.redirect(job_id, "SPARE")
     acts.discard(job_id, "SPARE")
-    JobActs(site.tree, site.gate, site.context.records, "me@here").hold(job_id)
+    site.acts.hold(job_id)
     assert acts.redirect(job_id, "SPARE", "OTHER").state is JobState.HELD
     assert both(site, job_id).open_destinations == ("SPARE",)
 
