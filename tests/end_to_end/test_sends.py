@@ -116,8 +116,10 @@ def test_a_rate_limit_of_a_destination_holds_over_two_workers(tmp_path: Path) ->
             assert sorted(who.partition("@")[0] for who in said) == sorted(senders)
     assert archive.most_open == 2
     assert len(archive.started) == 2 * instances
+    under_way = len(senders)  # each of them may have one that was let go before, and comes now
     for begin in archive.started:
-        assert sum(begin <= at < begin + 1 for at in archive.started) <= per_second + 1
+        within = sum(begin <= at < begin + 1 for at in archive.started)
+        assert within <= per_second + 1 + under_way
     assert archive.started[-1] - archive.started[0] < 2 * instances / per_second + 2
 
 

@@ -209,7 +209,7 @@ def test_elements_without_end_are_not_readable_and_take_no_time(tmp_path: Path) 
     begun = time.process_time()
     with little_memory():
         assert read_headers(path) == UNREADABLE
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 20  # all of them would take minutes
 
 
 def test_an_element_of_gigabytes_is_passed_over_unread(tmp_path: Path) -> None:

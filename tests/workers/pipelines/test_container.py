@@ -46,6 +46,7 @@ def make_job(make_site: Callable[..., Site], docker: Docker) -> MakeJob:
 def started(site: Site, docker: Docker, job_id: str) -> str:
     """The container of a job, once its image runs."""
     wait_for(lambda: list(site.folder(job_id).path.glob("attempts/*/output/started")))
+    wait_for(lambda: docker.containers)  # it has begun before it is listed
     (name,) = docker.containers
     return name
 
