@@ -86,19 +86,20 @@ def _module(name: str, *options: str) -> Callable[[int, int, Sequence[str]], lis
     ]
 
 
-def _workers(port: int, associations: int, paths: Sequence[str]) -> list[list[str]]:
+def _two_workers(port: int, associations: int, paths: Sequence[str]) -> list[list[str]]:
     command = [sys.executable, "-m", "tests.bench.scu", str(port), "1"]
     return [[*command, *paths[index::associations]] for index in range(associations)]
 
 
-SENDERS = (
-    Sender("Penstock", _module("tests.bench.scu")),
-    Sender("Penstock, a worker each", _workers),
+PENSTOCK = Sender("Penstock", _module("tests.bench.scu"))
+PENSTOCK_A_WORKER_EACH = Sender("Penstock, a worker each", _two_workers)
+OTHERS = (
     Sender("storescu, TCP_NODELAY=1", _storescu),
     Sender("storescu as it comes", _storescu, no_delay=False, at_most=150),
     Sender("pynetdicom, TCP_NODELAY", _module("tests.bench.pynetdicom_scu", "1"), at_most=300),
     Sender("pynetdicom as it comes", _module("tests.bench.pynetdicom_scu", "0"), at_most=150),
 )
+SENDERS = (PENSTOCK, PENSTOCK_A_WORKER_EACH, *OTHERS)
 SINKS = (SINK, STORESCP_IGNORING)
 
 
@@ -119,6 +120,8 @@ def measure(folder: Path, rounds: int = _ROUNDS) -> str:
     folders = (folder / str(number) for number in count(1))
     for turn in range(rounds):
         for cell in map(Cell._make, product(_FILES, _ASSOCIATIONS, SINKS, SENDERS)):
+            if cell.associations == 1 and cell.sender is PENSTOCK_A_WORKER_EACH:
+                continue
             with cell.sink.running(next(folders)) as port:
                 try:
                     cost = _cost(cell, port, paths[cell.kind])
@@ -132,8 +135,9 @@ def measure(folder: Path, rounds: int = _ROUNDS) -> str:
         " and below how many times our processor time the other's is. Wanted: at least storescu's"
         " rate with TCP_NODELAY=1, and four times pynetdicom's. The sink answers and throws away"
         " in the kernel what it gets; storescp reads it and keeps nothing. Two associations are"
-        " two threads of one process, as in a worker, and for storescu two processes. What did not"
-        " end is pynetdicom waiting for an answer that had come before it looked.\n\n"
+        " two threads of one process, as in a worker, or a worker each; for storescu they are two"
+        " processes. What did not end is pynetdicom waiting for an answer that had come before it"
+        " looked.\n\n"
         + "\n".join(_tables(measured, sink) for sink in SINKS)
         + _memory(folder, next(folders))
     )
@@ -159,23 +163,26 @@ def _cost(cell: Cell, port: int, paths: Sequence[str]) -> Cost:
 def _tables(measured: Measured, sink: Target) -> str:
     rates, processor = [], []
     for kind, associations in product(_FILES, _ASSOCIATIONS):
-        ours, *others = (
-            _median(measured[Cell(kind, associations, sink, sender)]) for sender in SENDERS
-        )
-        assert ours is not None
-        name, gigabyte = f"{kind.name}, {associations} at once", 1e9 / (2 * kind.side**2)
-        rate, used = [f"{1 / ours.seconds:.0f}/s"], [f"{ours.processor * gigabyte:.2f} s"]
-        for each in others:
-            if each is None:
-                rate.append("did not end")
-                used.append("did not end")
+        gigabyte = 1e9 / (2 * kind.side**2)  # instances
+        cells = {sender: Cell(kind, associations, sink, sender) for sender in SENDERS}
+        others = [_median(measured[cells[sender]]) for sender in OTHERS]
+        for sender, addition in ((PENSTOCK, ""), (PENSTOCK_A_WORKER_EACH, ", a worker each")):
+            ours = _median(measured[cells[sender]])
+            if ours is None:
                 continue
-            ratios = each.seconds / ours.seconds, each.processor / ours.processor
-            rate.append(f"{1 / each.seconds:.0f}/s: **{ratios[0]:.1f}**")
-            used.append(f"{each.processor * gigabyte:.2f} s: **{ratios[1]:.1f}**")
-        rates.append([name, *rate])
-        processor.append([name, *used])
-    names = [sender.name for sender in SENDERS]
+            name = f"{kind.name}, {associations} at once{addition}"
+            rate, used = [f"{1 / ours.seconds:.0f}/s"], [f"{ours.processor * gigabyte:.2f} s"]
+            for each in others:
+                if each is None:
+                    rate.append("did not end")
+                    used.append("did not end")
+                    continue
+                ratios = each.seconds / ours.seconds, each.processor / ours.processor
+                rate.append(f"{1 / each.seconds:.0f}/s: **{ratios[0]:.1f}**")
+                used.append(f"{each.processor * gigabyte:.2f} s: **{ratios[1]:.1f}**")
+            rates.append([name, *rate])
+            processor.append([name, *used])
+    names = [sender.name for sender in (PENSTOCK, *OTHERS)]
     return (
         f"### To {sink.name}\n\nInstances a second:\n\n{table(names, rates)}\n"
         f"Processor time of the sender for a GB:\n\n{table(names, processor)}"
