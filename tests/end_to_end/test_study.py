@@ -170,7 +170,7 @@ def test_the_command_shows_jobs_and_asks_destinations(tmp_path: Path) -> None:
         assert "done" in listed.stdout
         shown = gateway.penstock("jobs", "show", job.id[-12:])
         assert shown.returncode == 0
-        for said in ("ARCHIVE: delivered", "from STORESCU at", "1 with 0000", "pipelines@"):
+        for said in ("ARCHIVE", "delivered", "from STORESCU at", "1 with 0000", "pipelines@"):
             assert said in shown.stdout
         status = gateway.penstock("status")
         assert status.returncode == 0, status.stdout
